@@ -1,0 +1,28 @@
+/**
+ * Waiting times between attempts: doubling, capped, jittered, so that many clients of a broker that comes back do not
+ * arrive together (USERS.md 1, row 14).
+ */
+
+/** Range of a backoff. */
+export interface BackoffOptions {
+  /** Longest wait after the first failure, ms > 0. */
+  readonly initialMs: number
+  /** Longest wait ever, ms >= initialMs. */
+  readonly maxMs: number
+}
+
+/** Between a broker's or a partition's attempts: 50 ms doubling to 2 s. */
+export const RETRY_BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 2_000 }
+
+/**
+ * The wait before attempt `failureCount + 1`, in ms.
+ *
+ * @param failureCount failures in a row, 0 = none yet (no wait).
+ * @param random uniform in [0, 1).
+ * @returns 0, or a value in [half, whole] of min(initialMs * 2^(failureCount - 1), maxMs).
+ */
+export function backoffDelayMs(failureCount: number, options: BackoffOptions, random: () => number): number {
+  if (failureCount <= 0) return 0
+  const ceilingMs = Math.min(options.maxMs, options.initialMs * 2 ** Math.min(failureCount - 1, 30))
+  return Math.round(ceilingMs * (0.5 + 0.5 * random()))
+}

@@ -1,0 +1,183 @@
+/**
+ * A connection to a cluster, shared by the producers and consumers made from it: channels, metadata, calls.
+ *
+ * Nothing is connected before it is needed. Several producers and consumers of one process should share one client.
+ * Owner of every channel; `close()` ends all that was made from it.
+ */
+import { tracingChannel } from 'node:diagnostics_channel'
+import { MetadataService, type RpcMethod, StratalogError } from '@stratalog/proto'
+import { abortError, onAbort } from './abort.ts'
+import { type BrokerAddress, formatAddress, fromEndpoint } from './address.ts'
+import { AdminClient } from './admin-client.ts'
+import { BrokerStream, type StreamHandlers } from './broker-stream.ts'
+import type { Purpose } from './connection.ts'
+import { ConnectionPool } from './connection-pool.ts'
+import { type MetadataAnswer, MetadataCache } from './metadata-cache.ts'
+import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from './options.ts'
+import { CALLS_THAT_CHANGE_NOTHING } from './read-only-calls.ts'
+import { toTopicMetadata } from './topic-metadata.ts'
+import { type CallFailure, callOnce } from './unary-call.ts'
+
+/**
+ * Tracing channel of calls, for OpenTelemetry and others: its context has `path` and `request`, and `result` or
+ * `error` at the end. Costs nothing while nobody listens.
+ */
+const CALL_TRACING = tracingChannel<'stratalog:client:call', { path: string; request: unknown }>(
+  'stratalog:client:call',
+)
+
+/** Of one call: see {@link Client.call}. */
+export interface ClientCallOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Deadline of the whole call, in ms, connecting and other brokers included; default `requestTimeoutMs`. */
+  readonly timeoutMs?: number | undefined
+  /** Ask this broker only; default: any. */
+  readonly broker?: BrokerAddress | undefined
+}
+
+/** Creates a client; connects when first used. Errors: INVALID_CONFIG naming the option. */
+export function createClient(options: ClientOptions = {}): Client {
+  return new Client(resolveClientOptions(options))
+}
+
+/** See the head of this file. */
+export class Client implements AsyncDisposable {
+  readonly options: ResolvedClientOptions
+  readonly metadata: MetadataCache
+  readonly admin: AdminClient
+  readonly #pool: ConnectionPool
+  readonly #closing = new AbortController()
+  readonly #streams = new Set<Pick<BrokerStream<unknown, unknown>, 'fail'>>()
+  /** Where the last call succeeded: the first to be asked next time. */
+  #preferred: BrokerAddress | null = null
+
+  /** Use {@link createClient}. */
+  constructor(options: ResolvedClientOptions) {
+    this.options = options
+    this.#pool = new ConnectionPool(options)
+    this.metadata = new MetadataCache((topics, signal) => this.#describeTopics(topics, signal))
+    this.admin = new AdminClient(this)
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /**
+   * Calls a method that has one answer.
+   *
+   * Without `broker` the brokers known are tried in turn: the next one when a broker cannot be reached, and for calls
+   * that change nothing also when the connection broke or the broker is stopping.
+   * Errors: the broker's own; BROKER_NOT_AVAILABLE, NETWORK_EXCEPTION, REQUEST_TIMED_OUT, CANCELLED, CLIENT_CLOSED.
+   */
+  call<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+    method: RpcMethod<RequestIn, RequestOut, ResponseIn, ResponseOut>,
+    request: RequestIn,
+    options: ClientCallOptions = {},
+  ): Promise<ResponseOut> {
+    if (!CALL_TRACING.hasSubscribers) return this.#call(method, request, options)
+    return CALL_TRACING.tracePromise(() => this.#call(method, request, options), { path: method.path, request })
+  }
+
+  /**
+   * Opens a stream to a broker on the channel for `purpose`; connects in the background. Also for methods where only
+   * the broker streams: write the request, then `end()`.
+   *
+   * @param handlers `onEnd` is called exactly once unless the caller closes the stream.
+   * Errors: CLIENT_CLOSED, thrown; everything else goes to `onEnd`.
+   */
+  openStream<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+    method: RpcMethod<RequestIn, RequestOut, ResponseIn, ResponseOut>,
+    broker: BrokerAddress,
+    purpose: Exclude<Purpose, 'call'>,
+    handlers: StreamHandlers<ResponseOut>,
+    options: { readonly writeBufferBytesMax?: number } = {},
+  ): BrokerStream<RequestIn, ResponseOut> {
+    const connection = this.#pool.get(broker, purpose)
+    const stream: BrokerStream<RequestIn, ResponseOut> = new BrokerStream(
+      connection,
+      method,
+      {
+        ...handlers,
+        onEnd: (error) => {
+          this.#streams.delete(stream)
+          handlers.onEnd(error)
+        },
+      },
+      { onClose: () => this.#streams.delete(stream), ...options },
+    )
+    this.#streams.add(stream)
+    return stream
+  }
+
+  /** Ends all calls and streams with CLIENT_CLOSED and closes every channel. Leaves nothing that holds the process. */
+  close(): Promise<void> {
+    if (!this.closed) {
+      this.#closing.abort(new StratalogError('CLIENT_CLOSED'))
+      this.metadata.close()
+      for (const stream of [...this.#streams]) stream.fail(new StratalogError('CLIENT_CLOSED'))
+      this.#pool.close()
+    }
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #call<RequestIn, RequestOut, ResponseIn, ResponseOut>(
+    method: RpcMethod<RequestIn, RequestOut, ResponseIn, ResponseOut>,
+    request: RequestIn,
+    options: ClientCallOptions,
+  ): Promise<ResponseOut> {
+    const ending = new AbortController()
+    const stopClosing = onAbort(this.#closing.signal, () => ending.abort(new StratalogError('CLIENT_CLOSED')))
+    const { signal } = options
+    const stopSignal = onAbort(signal, () => ending.abort(signal && abortError(signal)))
+    try {
+      if (ending.signal.aborted) throw abortError(ending.signal)
+      const deadlineMs = Date.now() + (options.timeoutMs ?? this.options.requestTimeoutMs)
+      const brokers = options.broker === undefined ? this.#candidates() : [options.broker]
+      let failure: CallFailure | null = null
+      for (const broker of brokers) {
+        const outcome = await callOnce(this.#pool.get(broker, 'call'), method, request, deadlineMs, ending.signal)
+        if ('response' in outcome) {
+          if (options.broker === undefined) this.#preferred = broker
+          return outcome.response
+        }
+        failure = outcome
+        if (!mayTryAnother(method.path, failure)) break
+      }
+      throw failure?.error ?? new StratalogError('BROKER_NOT_AVAILABLE')
+    } finally {
+      stopClosing()
+      stopSignal()
+    }
+  }
+
+  /** The broker that answered last, then those of the cluster, then the bootstrap addresses; each once. */
+  #candidates(): readonly BrokerAddress[] {
+    const preferred = this.#preferred === null ? [] : [this.#preferred]
+    const byName = new Map<string, BrokerAddress>()
+    for (const broker of [...preferred, ...this.options.bootstrap, ...this.metadata.brokers]) {
+      const name = formatAddress(broker)
+      if (!byName.has(name)) byName.set(name, broker)
+    }
+    return [...byName.values()]
+  }
+
+  async #describeTopics(topics: readonly string[], signal: AbortSignal): Promise<MetadataAnswer> {
+    const response = await this.call(MetadataService.describeTopics, { topics: [...topics] }, { signal })
+    return {
+      topics: new Map(response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)])),
+      brokers: response.brokers.map(fromEndpoint).filter((broker) => broker !== null),
+    }
+  }
+}
+
+function mayTryAnother(path: string, failure: CallFailure): boolean {
+  const { code } = failure.error
+  if (!failure.sent) return code === 'BROKER_NOT_AVAILABLE'
+  return (code === 'NETWORK_EXCEPTION' || code === 'SHUTTING_DOWN') && CALLS_THAT_CHANGE_NOTHING.has(path)
+}

@@ -1,0 +1,30 @@
+/** Connections, metadata, calls and streams to a Stratalog cluster: what producer, consumer and tools stand on. */
+export { isStratalogError, StratalogError } from '@stratalog/proto'
+export { abortError, delay, onAbort, throwIfAborted, withAbort } from './abort.ts'
+export { type BrokerAddress, DEFAULT_PORT, formatAddress, parseAddress, parseAddresses } from './address.ts'
+export { AdminClient } from './admin-client.ts'
+export type {
+  BrokerDescription,
+  CallOptions,
+  ClusterDescription,
+  ConfigEntry,
+  Durability,
+  NewTopic,
+  OffsetAnswer,
+  OffsetPosition,
+  OffsetQuery,
+  PlainAck,
+  PlainProduce,
+  PlainRecord,
+  TopicConfigChange,
+} from './admin-types.ts'
+export { type BackoffOptions, backoffDelayMs, RETRY_BACKOFF } from './backoff.ts'
+export { BrokerStream, type StreamHandlers, WRITE_BUFFER_BYTES_MAX } from './broker-stream.ts'
+export { Client, type ClientCallOptions, createClient } from './client.ts'
+export type { Purpose } from './connection.ts'
+export { durabilityName } from './durability.ts'
+export { type Logger, type LogMethod, SILENT_LOGGER } from './logger.ts'
+export { type LeaderNews, MetadataCache } from './metadata-cache.ts'
+export { checkedChoice, checkedInteger, invalidOption, type NumberRange } from './option-check.ts'
+export type { ClientOptions, ResolvedClientOptions } from './options.ts'
+export type { PartitionMetadata, TopicMetadata } from './topic-metadata.ts'

@@ -1,0 +1,15 @@
+/** Which calls may be repeated at another broker although the first may have acted on them. */
+import { AdminService, FetchService, HealthService, MetadataService, ProduceService } from '@stratalog/proto'
+
+/**
+ * Paths of calls that change nothing a user can see. A producer id that was handed out and never used is lost, of
+ * which there are 2^53.
+ */
+export const CALLS_THAT_CHANGE_NOTHING: ReadonlySet<string> = new Set([
+  AdminService.describeTopicConfig.path,
+  FetchService.listOffsets.path,
+  HealthService.check.path,
+  MetadataService.describeCluster.path,
+  MetadataService.describeTopics.path,
+  ProduceService.initProducerId.path,
+])
