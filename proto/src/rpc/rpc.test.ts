@@ -23,7 +23,13 @@ test('a gathered ProduceRequest is plain protobuf and its payload is not copied 
     batches: [
       { correlationId: 7, topic: 'orders', partition: 3, recordBatch: Buffer.alloc(100_000, 1) },
       { correlationId: 8, topic: 'orders', partition: 4, recordBatch: Buffer.alloc(0) },
-      { correlationId: 2 ** 40, topic: 'ünï', partition: 0, topicId: Buffer.alloc(16, 9), recordBatch: Buffer.from('x') },
+      {
+        correlationId: 2 ** 40,
+        topic: 'ünï',
+        partition: 0,
+        topicId: Buffer.alloc(16, 9),
+        recordBatch: Buffer.from('x'),
+      },
     ],
   }
   const bytes = joined(gatherProduceRequest(request))

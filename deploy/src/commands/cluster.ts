@@ -1,0 +1,19 @@
+/**
+ * `stratalog cluster`: what the cluster consists of, and whether it is well.
+ */
+import { Command } from 'commander'
+import { type ClusterOptions, withClusterOptions } from './shared-options.ts'
+
+const actions = () => import('../cluster/cluster-actions.ts')
+
+/** The command and its subcommands. */
+export function clusterCommand(): Command {
+  const cluster = new Command('cluster').description('show the cluster and its health')
+  withClusterOptions(cluster.command('info').description('show brokers, versions and sizes')).action(
+    async (options: ClusterOptions) => (await actions()).showCluster(options),
+  )
+  withClusterOptions(
+    cluster.command('health').description('exit status 0 only when the cluster is healthy; says what is wrong'),
+  ).action(async (options: ClusterOptions) => (await actions()).checkHealth(options))
+  return cluster
+}

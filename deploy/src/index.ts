@@ -1,0 +1,5 @@
+/**
+ * What tools may use of the `stratalog` package: broker processes on this machine.
+ */
+export { BrokerProcess, type BrokerProcessOptions, BrokerStartError } from './cluster/broker-process.ts'
+export { DevCluster, type DevClusterOptions } from './cluster/dev-cluster.ts'
