@@ -1,0 +1,158 @@
+/** Bugs that simulation found in this core, each boiled down to what it takes. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { confStateOf } from '../core/conf-change.ts'
+import type { Entry } from '../core/entry.ts'
+import { MemoryStorage } from '../memory-storage.ts'
+import { RawNode } from '../raw-node.ts'
+import { logOf, MemoryGroup } from '../testing/memory-group.ts'
+
+test('what a Ready hands out is not what the next one is filled from', () => {
+  const group = new MemoryGroup({ voters: [1, 2] })
+  const { node } = group.at(1)
+  node.campaign()
+  const { persist, messages } = node.ready()
+  const before = [persist?.responses.length ?? 0, messages.length]
+  node.step({ type: 'heartbeat', group: 0, from: 2, to: 1, term: 5, commit: 0, readRound: 0 })
+  node.tick()
+  assert.deepEqual([persist?.responses.length ?? 0, messages.length], before)
+})
+
+test('a hand-over that is lost is sent again', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3], raft: { catchUp: 'start-position' } })
+  group.elect(1)
+  group.propose(1, 'a')
+  group.settle()
+  group.at(1).node.proposeConfChange({ transition: 'auto', steps: [{ kind: 'add-voter', id: 3 }] })
+  for (let i = 0; i < 10; i++) {
+    for (const id of [1, 2, 3]) group.pump(id)
+    group.drop((message) => message.type === 'snapshot')
+    group.deliver()
+  }
+  assert.equal(group.at(3).node.status().endPosition, 0)
+  group.tickAll(15)
+  assert.equal(group.at(3).node.commit, group.at(1).node.commit)
+})
+
+test('a new member is caught up by a snapshot that was taken before it was one', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3] })
+  group.elect(1)
+  for (const data of ['a', 'b']) group.propose(1, data)
+  group.settle()
+  group.at(1).storage.saveSnapshot(3, 'ab')
+  group.at(1).storage.compactTo(3)
+  group.at(1).node.proposeConfChange({ transition: 'auto', steps: [{ kind: 'add-voter', id: 3 }] })
+  group.settle()
+  group.tickAll(3)
+  assert.deepEqual(group.at(3).node.status().confState.voters, [1, 2, 3])
+})
+
+test('a snapshot that arrives when the log already begins after it is followed by a newer one', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3] })
+  group.elect(1)
+  group.isolate(3)
+  for (const data of ['a', 'b', 'c', 'd']) group.propose(1, data)
+  group.settle()
+  const { storage } = group.at(1)
+  storage.saveSnapshot(3, 'ab')
+  storage.compactTo(3)
+  group.heal()
+  group.tick(1)
+  group.deliver()
+  group.pump(3)
+  group.deliver()
+  group.pump(1)
+  storage.saveSnapshot(5, 'abcd')
+  storage.compactTo(5)
+  group.settle()
+  group.tickAll(2)
+  assert.equal(group.at(3).node.commit, 5)
+})
+
+test('without pre-vote, candidates that cannot win do not keep back the one that can', () => {
+  const term = { term: 1, vote: null, commit: 0 }
+  const logs = { 1: [1], 2: [1, 1], 3: [1] }
+  const raft = { preVote: false, checkQuorum: false }
+  const group = new MemoryGroup({ voters: [1, 2, 3], logs, hardStates: { 1: term, 2: term, 3: term }, raft })
+  // Nodes 1 and 3 cannot win together without node 2, which campaigns last of all.
+  group.at(2).node.setPriority(1)
+  group.isolate(3)
+  group.tickAll(200)
+  assert.equal(group.leader(), 2)
+})
+
+test('a node learns from votes that a change in its log is committed, and campaigns among the right voters', () => {
+  // Node 2 has left the group and is gone; 4 knows that this is committed, 3 has it in its log but does not know.
+  const change = { transition: 'auto', steps: [{ kind: 'remove', id: 2 }] } as const
+  const removal: Entry<string> = { base: 2, end: 3, term: 1, kind: 'config', bytes: 0, data: null, change }
+  const group = new MemoryGroup({ voters: [2, 3, 4], raft: { preVote: false, checkQuorum: false } })
+  for (const [id, commit, tail] of [
+    [3, 2, 2],
+    [4, 3, 0],
+  ] as const) {
+    const { storage } = group.at(id)
+    storage.append([...logOf([1, 1]), removal])
+    for (let i = 0; i < tail; i++) storage.append([{ ...logOf([1])[0]!, base: 3 + i, end: 4 + i }])
+    storage.hardState = { term: 1, vote: null, commit }
+    group.restart(id)
+  }
+  group.isolate(2)
+  group.settle()
+  assert.deepEqual(group.at(4).node.status().confState.voters, [3, 4])
+  group.at(4).node.campaign()
+  group.settle()
+  assert.deepEqual(group.at(3).node.status().confState.voters, [3, 4])
+  group.elect(3)
+})
+
+test('a configuration in force is committed, whatever the stored commit position says', () => {
+  const storage = new MemoryStorage<string>({ confState: confStateOf([1, 2]) })
+  storage.append(logOf([1, 1, 1]))
+  storage.hardState = { term: 1, vote: null, commit: 1 }
+  storage.saveConfState(confStateOf([1]), 2)
+  const node = new RawNode<string>({ id: 1, storage, electionTicks: 10, heartbeatTicks: 1, random: () => 0 })
+  assert.equal(node.commit, 2)
+})
+
+test('a start-position hand-over may bring a configuration that is newer than the log is long', () => {
+  const storage = new MemoryStorage<string>()
+  storage.restore({ position: 5, term: 1, confState: confStateOf([1]), confPosition: 50, data: null })
+  const node = new RawNode<string>({ id: 1, storage, electionTicks: 10, heartbeatTicks: 1, random: () => 0 })
+  assert.equal(node.commit, 5)
+})
+
+test('rejections from before the last match do not repeat the window', () => {
+  const group = new MemoryGroup({ voters: [1, 2] })
+  group.elect(1)
+  for (let i = 0; i < 5; i++) group.propose(1, 'x')
+  group.settle()
+  const { node } = group.at(1)
+  group.propose(1, 'y')
+  node.ready()
+  const late = { type: 'append-rejected', group: 0, from: 2, to: 1, term: 1, prev: 7, hint: 2, hintTerm: 1 } as const
+  node.step({ ...late, unconfigured: false })
+  assert.equal(node.status().progress.find((peer) => peer.id === 2)?.state, 'replicate')
+})
+
+test('a complaint from before the hand-over does not undo what came after it', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3] })
+  group.elect(1)
+  group.propose(1, 'a')
+  group.settle()
+  const complaint = {
+    type: 'append-rejected',
+    group: 0,
+    from: 3,
+    to: 1,
+    term: 1,
+    prev: 0,
+    hint: 0,
+    hintTerm: 0,
+  } as const
+  group.at(1).node.step({ ...complaint, unconfigured: true })
+  const { match, next, state } = group
+    .at(1)
+    .node.status()
+    .progress.find((peer) => peer.id === 3)!
+  assert.deepEqual({ match, next, state }, { match: 2, next: 2, state: 'replicate' })
+})
