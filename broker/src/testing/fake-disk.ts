@@ -1,0 +1,210 @@
+/**
+ * What a disk keeps when its host stops: the model below {@link FakeFileSystem}.
+ *
+ * A file has its durable bytes and an ordered list of changes that only the page cache knows. A crash keeps any of
+ * those changes, in the order in which they were made: none, all, a random part, or the last one torn. Names are
+ * kept in a journal, as file systems do it: a crash keeps a beginning of it. Deterministic by seed.
+ */
+
+/** What of the unsynced changes survives a crash. */
+export type CrashLoss =
+  | { readonly keep: 'all' }
+  | { readonly keep: 'none' }
+  /** Each write is kept or lost by a coin; of the names a random beginning of the journal is kept. */
+  | { readonly keep: 'random'; readonly seed: number }
+  /** Everything is kept, but of the last unsynced write only its first `bytes` (or that fraction of it, below 1). */
+  | { readonly keep: 'torn'; readonly bytes: number }
+  /** Everything is kept, but of the last unsynced write only some of its 512-byte sectors. */
+  | { readonly keep: 'sectors'; readonly seed: number }
+
+const SECTOR_BYTES = 512
+
+type Change =
+  | { readonly kind: 'write'; readonly position: number; readonly bytes: Buffer; readonly serial: number }
+  | { readonly kind: 'truncate'; readonly length: number; readonly serial: number }
+
+/** A file's content, apart from its name. */
+export class FakeInode {
+  /** As a reader sees it now. */
+  content: Buffer = Buffer.alloc(0)
+  #durable: Buffer = Buffer.alloc(0)
+  #changes: Change[] = []
+
+  /** Changes that a crash may lose. */
+  get unsyncedCount(): number {
+    return this.#changes.length
+  }
+
+  /** Serial of the newest unsynced write, -1 if none. */
+  get lastWriteSerial(): number {
+    return this.#changes.findLast((change) => change.kind === 'write')?.serial ?? -1
+  }
+
+  write(position: number, bytes: Buffer, serial: number): void {
+    const change: Change = { kind: 'write', position, bytes, serial }
+    this.#changes.push(change)
+    this.content = applyChange(this.content, change)
+  }
+
+  truncate(length: number, serial: number): void {
+    const change: Change = { kind: 'truncate', length, serial }
+    this.#changes.push(change)
+    this.content = applyChange(this.content, change)
+  }
+
+  sync(): void {
+    this.#durable = this.content
+    this.#changes = []
+  }
+
+  /** A file whose durable bytes are what this one keeps after a crash. */
+  afterCrash(loss: CrashLoss, random: () => number, tornSerial: number): FakeInode {
+    let kept = this.#durable
+    for (const change of this.#changes) {
+      if (loss.keep === 'none' || (loss.keep === 'random' && random() < 0.5)) continue
+      const torn = change.kind === 'write' && change.serial === tornSerial
+      for (const part of torn ? tear(change, loss, random) : [change]) kept = applyChange(kept, part)
+    }
+    const inode = new FakeInode()
+    inode.content = kept
+    inode.sync()
+    return inode
+  }
+
+  /** The same file with the same unsynced changes. */
+  clone(): FakeInode {
+    const inode = new FakeInode()
+    inode.content = this.content
+    inode.#durable = this.#durable
+    inode.#changes = [...this.#changes]
+    return inode
+  }
+
+  /** Changes a bit where it lies, as a failing disk does. */
+  flipBit(position: number, bit: number): void {
+    const content = Buffer.from(this.content)
+    content[position] = content[position]! ^ (1 << bit)
+    this.content = content
+    if (this.#changes.length === 0) this.#durable = content
+  }
+}
+
+function tear(change: Extract<Change, { kind: 'write' }>, loss: CrashLoss, random: () => number): Change[] {
+  const { bytes, position, serial } = change
+  if (loss.keep === 'torn') {
+    const length = loss.bytes < 1 ? Math.floor(bytes.length * loss.bytes) : Math.min(loss.bytes, bytes.length)
+    return length === 0 ? [] : [{ kind: 'write', position, bytes: bytes.subarray(0, length), serial }]
+  }
+  if (loss.keep !== 'sectors') return [change]
+  const parts: Change[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const length = Math.min(SECTOR_BYTES - ((position + at) % SECTOR_BYTES), bytes.length - at)
+    if (random() < 0.5)
+      parts.push({ kind: 'write', position: position + at, bytes: bytes.subarray(at, at + length), serial })
+    at += length
+  }
+  return parts
+}
+
+function applyChange(content: Buffer, change: Change): Buffer {
+  const end = change.kind === 'truncate' ? change.length : change.position + change.bytes.length
+  const length = change.kind === 'truncate' ? end : Math.max(end, content.length)
+  const next = Buffer.alloc(length)
+  content.copy(next)
+  if (change.kind === 'write') change.bytes.copy(next, change.position)
+  return next
+}
+
+type NameChange =
+  | { readonly kind: 'link'; readonly path: string; readonly inode: FakeInode | null }
+  | { readonly kind: 'unlink'; readonly path: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+
+/** Names of files and folders (inode null), and the journal of those that are not synced. */
+export class FakeNames {
+  /** As a reader sees them now. */
+  readonly current: Map<string, FakeInode | null> = new Map()
+  #durable = new Map<string, FakeInode | null>()
+  #journal: { readonly folders: readonly string[]; readonly change: NameChange }[] = []
+
+  link(path: string, inode: FakeInode | null): void {
+    this.#change([parentOf(path)], { kind: 'link', path, inode })
+  }
+
+  unlink(path: string): void {
+    this.#change([parentOf(path)], { kind: 'unlink', path })
+  }
+
+  /** Moves a file, or a folder with all that is in it. */
+  rename(from: string, to: string): void {
+    this.#change([parentOf(from), parentOf(to)], { kind: 'rename', from, to })
+  }
+
+  /** Makes the journal durable up to the last change in the folder: a journal commits in order. */
+  sync(folder: string): void {
+    const last = this.#journal.findLastIndex((entry) => entry.folders.includes(folder))
+    for (const { change } of this.#journal.splice(0, last + 1)) applyName(this.#durable, change)
+  }
+
+  /** The names after a crash, with the inodes' successors. */
+  afterCrash(loss: CrashLoss, random: () => number, successor: (inode: FakeInode) => FakeInode): FakeNames {
+    const kept =
+      loss.keep === 'none' ? 0 : loss.keep === 'random' ? Math.floor(random() * (this.#journal.length + 1)) : Infinity
+    const names = new Map(this.#durable)
+    for (const { change } of this.#journal.slice(0, kept)) applyName(names, change)
+    const result = new FakeNames()
+    for (const [path, inode] of names) {
+      const next = inode === null ? null : successor(inode)
+      result.current.set(path, next)
+      result.#durable.set(path, next)
+    }
+    return result
+  }
+
+  /** The same names and journal, with the inodes' successors. */
+  clone(successor: (inode: FakeInode) => FakeInode): FakeNames {
+    const next = (inode: FakeInode | null): FakeInode | null => (inode === null ? null : successor(inode))
+    const result = new FakeNames()
+    for (const [path, inode] of this.current) result.current.set(path, next(inode))
+    for (const [path, inode] of this.#durable) result.#durable.set(path, next(inode))
+    result.#journal = this.#journal.map(({ folders, change }) => ({
+      folders,
+      change: change.kind === 'link' ? { ...change, inode: next(change.inode) } : change,
+    }))
+    return result
+  }
+
+  #change(folders: readonly string[], change: NameChange): void {
+    this.#journal.push({ folders, change })
+    applyName(this.current, change)
+  }
+}
+
+function applyName(names: Map<string, FakeInode | null>, change: NameChange): void {
+  if (change.kind === 'link') names.set(change.path, change.inode)
+  else if (change.kind === 'unlink') names.delete(change.path)
+  else {
+    for (const [path, inode] of [...names]) {
+      if (path !== change.from && !path.startsWith(`${change.from}/`)) continue
+      names.delete(path)
+      names.set(change.to + path.slice(change.from.length), inode)
+    }
+  }
+}
+
+/** The folder of a path with `/`. */
+export function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash <= 0 ? '/' : path.slice(0, slash)
+}
+
+/** A small deterministic generator of numbers in [0, 1) (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
+  }
+}
