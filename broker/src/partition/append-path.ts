@@ -1,0 +1,204 @@
+/**
+ * How a batch gets into a partition: checked, told from what was written before, proposed, and acknowledged.
+ *
+ * ```
+ *  produce ─> checkClientBatch ─> ProducerState.check ─> RaftGroup.propose ─> waiters ── onWritten / onCommitted ──> done
+ * ```
+ * No work per record and no promise per batch. Answers of one kind of acknowledgement come in the order of the calls,
+ * errors included. Invariant: `done` of every call is called exactly once.
+ * Owner: the partition, which decides whether it serves at all before it calls.
+ */
+import { invariant, StratalogError } from '@stratalog/proto'
+import { type BatchHeader, stampAppendTime } from '@stratalog/proto/records'
+import type { ProposeRefusal } from 'raft-ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { RaftGroup } from '../replication/raft-group.ts'
+import type { Ticked, TickLoop } from '../replication/tick-loop.ts'
+import { checkClientBatch } from './batch-check.ts'
+import { OffsetWaiters, type ProduceCallback } from './offset-waiters.ts'
+import type { PartitionConfig } from './partition-config.ts'
+import type { Durability, ProduceOptions, ProduceSuccess } from './produce-outcome.ts'
+import type { ProducerBatch, ProducerState } from './producer-state.ts'
+
+/** What an append path is made of. */
+export interface AppendPathOptions {
+  readonly topic: string
+  readonly partition: number
+  readonly log: PartitionLog
+  readonly group: RaftGroup
+  readonly producers: ProducerState
+  readonly ticks: TickLoop
+  readonly config: PartitionConfig
+}
+
+/** See the file's header. */
+export class AppendPath implements Ticked {
+  readonly #options: AppendPathOptions
+  #config: PartitionConfig
+  /** Wait for the commit: acks all. */
+  readonly #commitWaiters = new OffsetWaiters()
+  /** Wait for the leader's own write: acks leader. */
+  readonly #writeWaiters = new OffsetWaiters()
+
+  constructor(options: AppendPathOptions) {
+    this.#options = options
+    this.#config = options.config
+  }
+
+  /** Batches that have not been answered. */
+  get waiterCount(): number {
+    return this.#commitWaiters.count + this.#writeWaiters.count
+  }
+
+  /** The topic's configuration changed; batches accepted from now on follow it. */
+  updateConfig(config: PartitionConfig): void {
+    this.#config = config
+  }
+
+  /** See Partition.produce. */
+  produce(batch: Buffer, options: ProduceOptions, done: ProduceCallback): void {
+    const refusal = this.#append(batch, options, done)
+    if (refusal !== null) this.refuse(refusal, options, done)
+  }
+
+  /** Answers with an error, in its turn. */
+  refuse(error: StratalogError, options: ProduceOptions, done: ProduceCallback): void {
+    const waiters = options.acks === 'leader' ? this.#writeWaiters : this.#commitWaiters
+    if (options.acks === 'none' || !waiters.hasUnanswered) done({ kind: 'error', error })
+    else waiters.add(0, Number.POSITIVE_INFINITY, { kind: 'error', error }, done)
+  }
+
+  /** The high watermark is at `endOffset`. */
+  onCommitted(endOffset: number): void {
+    this.#commitWaiters.reach(endOffset, this.#options.log.flushedEndOffset)
+  }
+
+  /** The log is in the page cache up to `endOffset`. */
+  onWritten(endOffset: number): void {
+    this.#writeWaiters.reach(endOffset, this.#options.log.flushedEndOffset)
+  }
+
+  /** Answers everybody with an error and forgets them: the partition serves no longer. */
+  failAll(error: StratalogError): void {
+    this.#commitWaiters.failAll({ kind: 'error', error })
+    this.#writeWaiters.failAll({ kind: 'error', error })
+  }
+
+  /** Answers everybody with an error; what they wrote may still be committed later. */
+  answerAll(error: StratalogError): void {
+    this.#commitWaiters.answerAll({ kind: 'error', error })
+    this.#writeWaiters.answerAll({ kind: 'error', error })
+  }
+
+  tick(nowMs: number): boolean {
+    if (this.waiterCount === 0) return false
+    this.#commitWaiters.expire(nowMs, this.#timedOut)
+    this.#writeWaiters.expire(nowMs, this.#timedOut)
+    return true
+  }
+
+  readonly #timedOut = (): { kind: 'error'; error: StratalogError } => ({
+    kind: 'error',
+    error: this.#error('REQUEST_TIMED_OUT', 'the batch was not acknowledged within timeout_ms'),
+  })
+
+  /** Appends or finds the duplicate, and sees to the answer. @returns why not, else null. */
+  #append(batch: Buffer, options: ProduceOptions, done: ProduceCallback): StratalogError | null {
+    const { log, group, producers, ticks } = this.#options
+    const header = checkClientBatch(batch, this.#config.maxMessageBytes, this.#options)
+    if (header instanceof StratalogError) return header
+    const producer = producerOf(header)
+    const check = producer === null ? null : producers.check(producer)
+    if (check?.kind === 'refused') return this.#error(check.code, check.message)
+    if (check?.kind === 'duplicate') {
+      const { baseOffset, lastOffset, leaderEpoch, logAppendTimeMs } = check.batch
+      this.#answerAt(lastOffset + 1, { baseOffset, leaderEpoch, logAppendTimeMs, duplicate: true }, options, done)
+      return null
+    }
+    if (log.state.kind === 'disk-full') return this.#error('DISK_FULL', log.state.error.message, log.state.error)
+    const nowMs = ticks.clock.nowMs()
+    const logAppendTimeMs = this.#config.timestampType === 'LogAppendTime' ? nowMs : -1
+    if (logAppendTimeMs !== -1) stampAppendTime(batch, 0, logAppendTimeMs)
+    const proposed = group.propose(batch, header.lastOffsetDelta + 1)
+    if (proposed.kind !== 'accepted') return this.#refusalOf(proposed)
+    const { base: baseOffset, end, term: leaderEpoch } = proposed
+    if (producer === null) producers.advanceTo(end)
+    else producers.append(producer, { baseOffset, lastOffset: end - 1, leaderEpoch, logAppendTimeMs }, nowMs)
+    this.#answerAt(end, { baseOffset, leaderEpoch, logAppendTimeMs, duplicate: false }, options, done)
+    group.proposed()
+    return null
+  }
+
+  #answerAt(
+    endOffset: number,
+    place: Pick<ProduceSuccess, 'baseOffset' | 'leaderEpoch' | 'logAppendTimeMs' | 'duplicate'>,
+    options: ProduceOptions,
+    done: ProduceCallback,
+  ): void {
+    const { log, group, ticks } = this.#options
+    const outcome: ProduceSuccess = {
+      kind: 'ok',
+      baseOffset: place.baseOffset,
+      leaderEpoch: place.leaderEpoch,
+      logAppendTimeMs: place.logAppendTimeMs,
+      logStartOffset: log.logStartOffset,
+      durability: this.#durability(options),
+      duplicate: place.duplicate,
+    }
+    if (options.acks === 'none') {
+      done(outcome)
+      return
+    }
+    const deadlineMs = ticks.clock.nowMs() + options.timeoutMs
+    const waiters = options.acks === 'all' ? this.#commitWaiters : this.#writeWaiters
+    waiters.add(endOffset, deadlineMs, outcome, done)
+    if (waiters.count === 1) ticks.add(this)
+    // A duplicate may have been committed, or written, long ago.
+    if (options.acks === 'all') this.onCommitted(group.highWatermark)
+    else this.onWritten(log.writtenEndOffset)
+  }
+
+  #durability({ acks }: ProduceOptions): Durability {
+    if (acks !== 'all') return 'memory'
+    return this.#config.flushPolicy === 'fsync' ? 'fsynced' : 'replicated'
+  }
+
+  #refusalOf(refusal: ProposeRefusal | { kind: 'forwarded' }): StratalogError {
+    const { group } = this.#options
+    switch (refusal.kind) {
+      case 'overloaded':
+        return this.#error(
+          'OVERLOADED',
+          `${refusal.uncommittedBytes} bytes of this partition wait to be committed; the limit is ${refusal.limitBytes}`,
+        )
+      case 'not-leader':
+      case 'transferring':
+      case 'removed': {
+        const { topic, partition } = this.#options
+        const leader = { leaderId: group.leaderId, leaderEpoch: group.leaderEpoch, host: null, port: null }
+        return new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition, leader })
+      }
+      case 'too-large':
+      case 'malformed':
+      case 'conf-change-refused':
+      case 'forwarded':
+        return invariantBroken(`a checked batch was refused as ${refusal.kind}`)
+    }
+  }
+
+  #error(code: StratalogError['code'], message: string, cause?: unknown): StratalogError {
+    const { topic, partition } = this.#options
+    return new StratalogError(code, message, { topic, partition, cause })
+  }
+}
+
+/** What the producer state needs of a header; null when the producer is not idempotent. */
+export function producerOf(header: BatchHeader): ProducerBatch | null {
+  const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header
+  if (producerId === null || producerEpoch === null || baseSequence === null) return null
+  return { producerId, producerEpoch, baseSequence, recordCount: lastOffsetDelta + 1 }
+}
+
+function invariantBroken(detail: string): never {
+  invariant(false, detail)
+}
