@@ -1,0 +1,211 @@
+/**
+ * Every setting of a broker, in one table: name, type, range, default and documentation.
+ *
+ * docs/config.md is rendered from it and a test holds the two together. Names are dotted; the environment variable
+ * of a setting is `STRATALOG_` and the name in capitals with `__` for each dot. Defaults of topics
+ * (`topic.defaults.*`) come from the controller's own table of topic configs, see topic-defaults.ts.
+ */
+import { boolean, choice, integer, type Setting, text } from './setting.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const HOUR_MS = 3_600_000
+
+/** The values of all settings. Sizes are bytes, times are milliseconds. */
+export interface Settings {
+  readonly 'broker.id': number
+  readonly 'broker.rack': string
+  readonly 'data.dir': string
+  readonly listen: string
+  readonly advertised: string
+  readonly 'log.level': 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  readonly 'reflection.enabled': boolean
+  readonly 'shutdown.grace.ms': number
+  readonly 'produce.timeout.default.ms': number
+  readonly 'produce.timeout.max.ms': number
+  readonly 'producer.id.expiration.ms': number
+  readonly 'retention.check.ms': number
+  readonly 'open.files.max': number
+  readonly 'flush.concurrency.max': number
+  readonly 'index.cache.bytes': number
+  readonly 'tail.cache.bytes': number
+  readonly 'limits.partition.uncommitted.bytes': number
+  readonly 'limits.partition.producers.max': number
+  readonly 'limits.connections.max': number
+  readonly 'limits.connection.streams.max': number
+  readonly 'limits.message.bytes.max': number
+  readonly 'limits.produce.unanswered.bytes': number
+  readonly 'limits.produce.connection.unanswered.bytes': number
+  readonly 'limits.fetch.credit.bytes.max': number
+  readonly 'limits.fetch.outstanding.bytes': number
+  readonly 'limits.fetch.connection.outstanding.bytes': number
+  readonly 'limits.fetch.handles.max': number
+  readonly 'limits.write.stall.ms': number
+  readonly 'fetch.heartbeat.ms': number
+}
+
+/** `HOST:PORT`, the host of an IPv6 address in square brackets. */
+export const HOST_PORT_PATTERN: RegExp = /^(\[[0-9a-fA-F:.%a-z]+\]|[^\s:[\]]+):(\d{1,5})$/
+
+const OPTIONAL_HOST_PORT = new RegExp(`^$|${HOST_PORT_PATTERN.source}`)
+
+/** The table. */
+export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Name]> } = {
+  'broker.id': integer({
+    default: 1,
+    min: 0,
+    max: 2 ** 31 - 1,
+    doc: 'Number of this broker, unique in its cluster. It is written into the data folder at the first start and cannot change afterwards.',
+  }),
+  'broker.rack': text({ default: '', doc: 'Failure domain of this broker, such as a host or a zone; empty for none.' }),
+  'data.dir': text({
+    default: './data',
+    pattern: /\S/,
+    allowed: 'a path',
+    doc: 'Folder of all that the broker keeps. It is created when missing; a folder with other things in it is refused.',
+  }),
+  listen: text({
+    default: '127.0.0.1:9400',
+    pattern: HOST_PORT_PATTERN,
+    allowed: 'HOST:PORT, port 0 to 65535 (0: any free one)',
+    doc: 'Address that the broker accepts connections on.',
+  }),
+  advertised: text({
+    default: '',
+    pattern: OPTIONAL_HOST_PORT,
+    allowed: 'HOST:PORT, or empty',
+    doc: 'Address that clients are told to connect to. When empty, each client is told the address at which it reached the broker, which is right unless something translates addresses in between.',
+  }),
+  'log.level': choice({
+    default: 'info',
+    of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    doc: "Least severity that is logged. Logs are JSON lines on standard error (pino's format).",
+  }),
+  'reflection.enabled': boolean({
+    default: true,
+    doc: 'Serve gRPC reflection, so that grpcurl and others need no .proto files. Loaded once the broker is ready.',
+  }),
+  'shutdown.grace.ms': integer({
+    default: 10_000,
+    min: 0,
+    max: HOUR_MS,
+    doc: 'How long a stop waits for what is under way before it closes connections by force.',
+  }),
+  'produce.timeout.default.ms': integer({
+    default: 30_000,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'How long an acknowledgement may take when the producer names no time.',
+  }),
+  'produce.timeout.max.ms': integer({
+    default: 300_000,
+    min: 1,
+    max: HOUR_MS,
+    doc: 'Longest time that a producer may name; more is cut to it.',
+  }),
+  'producer.id.expiration.ms': integer({
+    default: 24 * HOUR_MS,
+    min: 1000,
+    doc: 'How long the last sequence of an idle producer is remembered, and with it the recognition of its duplicates.',
+  }),
+  'retention.check.ms': integer({
+    default: 60_000,
+    min: 100,
+    max: 24 * HOUR_MS,
+    doc: 'How often partitions are looked at for segments that may be deleted.',
+  }),
+  'open.files.max': integer({
+    default: 512,
+    min: 16,
+    max: 1_000_000,
+    doc: 'Segment files kept open, beside the one being written of each partition.',
+  }),
+  'flush.concurrency.max': integer({
+    default: 8,
+    min: 1,
+    max: 128,
+    doc: 'Flushes to disk under way at one time over all partitions. Each takes a thread of the pool (UV_THREADPOOL_SIZE).',
+  }),
+  'index.cache.bytes': integer({
+    default: 32 * MIB,
+    min: MIB,
+    doc: 'Index files of old segments kept in memory, over all partitions.',
+  }),
+  'tail.cache.bytes': integer({
+    default: 32 * MIB,
+    min: MIB,
+    doc: 'Newest batches kept in memory for readers at the end of their partitions, over all partitions.',
+  }),
+  'limits.partition.uncommitted.bytes': integer({
+    default: 32 * MIB,
+    min: MIB,
+    doc: 'Batches of one partition accepted and not yet committed; beyond it produce is refused with OVERLOADED.',
+  }),
+  'limits.partition.producers.max': integer({
+    default: 10_000,
+    min: 10,
+    max: 10_000_000,
+    doc: 'Idempotent producers that a partition remembers; beyond it the one silent for longest is forgotten.',
+  }),
+  'limits.connections.max': integer({
+    default: 4096,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Client connections; one more is closed at once.',
+  }),
+  'limits.connection.streams.max': integer({
+    default: 256,
+    min: 1,
+    max: 100_000,
+    doc: 'Calls under way on one connection; more wait at the client (HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS).',
+  }),
+  'limits.message.bytes.max': integer({
+    default: 64 * MIB,
+    min: 64 * KIB,
+    max: 1024 * MIB,
+    doc: 'Largest gRPC message accepted; a larger one ends its call with RESOURCE_EXHAUSTED. Every call may hold one that is still arriving, so this times the calls of all connections bounds what hostile clients can make the broker hold.',
+  }),
+  'limits.produce.unanswered.bytes': integer({
+    default: 64 * MIB,
+    min: 64 * KIB,
+    doc: 'Batches received and not yet answered, over all connections. Beyond it the broker stops reading produce streams; each may bring one message more.',
+  }),
+  'limits.produce.connection.unanswered.bytes': integer({
+    default: 16 * MIB,
+    min: 64 * KIB,
+    doc: 'The same for one connection.',
+  }),
+  'limits.fetch.credit.bytes.max': integer({
+    default: 16 * MIB,
+    min: 64 * KIB,
+    doc: 'Credit that a consumer may have open for one partition; more is refused with INVALID_REQUEST.',
+  }),
+  'limits.fetch.outstanding.bytes': integer({
+    default: 64 * MIB,
+    min: 64 * KIB,
+    doc: 'Data written to fetch streams and not yet taken by the network, over all connections. Beyond it each stream still may have one message under way.',
+  }),
+  'limits.fetch.connection.outstanding.bytes': integer({
+    default: 4 * MIB,
+    min: 64 * KIB,
+    doc: 'The same for one connection.',
+  }),
+  'limits.fetch.handles.max': integer({
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Partitions that one fetch stream may read at a time.',
+  }),
+  'limits.write.stall.ms': integer({
+    default: 60_000,
+    min: 100,
+    max: 24 * HOUR_MS,
+    doc: 'A stream whose client takes nothing of what was sent for so long is closed.',
+  }),
+  'fetch.heartbeat.ms': integer({
+    default: 3000,
+    min: 10,
+    max: HOUR_MS,
+    doc: 'Longest silence on a fetch stream: after it the broker says where each partition stands.',
+  }),
+}

@@ -1,0 +1,257 @@
+/**
+ * The broker's services on one gRPC server: what is bound to what, which streams are open, and how they end.
+ *
+ * A stop goes in this order: health says NOT_SERVING, produce streams answer what is under way, all streams end with
+ * SHUTTING_DOWN, connections close. Owner: broker.ts.
+ */
+import { FetchService, type InvariantError, isStratalogError, ProduceService, StratalogError } from '@stratalog/proto'
+import type { BrokerConfig } from '../config/load-config.ts'
+import { findTopic } from '../controller/commands.ts'
+import type { Controller } from '../controller/controller.ts'
+import type { Logger } from '../observability/logger.ts'
+import type { PartitionRegistry } from '../partition/partition-registry.ts'
+import { BROKER_VERSION } from '../version.ts'
+import { ByteBudget } from './byte-budget.ts'
+import { GrpcServer } from './grpc/grpc-server.ts'
+import { addReflection } from './grpc/reflection.ts'
+import type { RequestShape } from './grpc/request-shape.ts'
+import { bindAdmin } from './handlers/admin.ts'
+import { FetchSession } from './handlers/fetch-session.ts'
+import { Health } from './handlers/health.ts'
+import { listOffsets } from './handlers/list-offsets.ts'
+import { bindMetadata } from './handlers/metadata.ts'
+import { ProduceRecordsHandler } from './handlers/produce-records.ts'
+import { ProduceSession } from './handlers/produce-session.ts'
+import { StreamSet } from './handlers/stream-set.ts'
+import { type AdvertisedAddress, TopicView } from './handlers/topic-view.ts'
+import type { TopicWatches } from './handlers/topic-watches.ts'
+
+/** What the server is made of. */
+export interface BrokerServerOptions {
+  readonly config: BrokerConfig
+  readonly clusterId: string
+  readonly advertised: AdvertisedAddress | null
+  readonly registry: PartitionRegistry
+  readonly controller: Controller
+  readonly logger: Logger
+  readonly nowMs: () => number
+  readonly onInvariantBroken: (error: InvariantError) => void
+}
+
+/** Services whose health can be asked for by name. */
+const SERVICE_NAMES: readonly string[] = [
+  'stratalog.v1.Produce',
+  'stratalog.v1.Fetch',
+  'stratalog.v1.Metadata',
+  'stratalog.v1.Admin',
+]
+
+/** Most batches in one message of a produce stream, and most fields of all records in a request of plain ones. */
+const BATCHES_PER_MESSAGE_MAX = 100_000
+const RECORD_FIELDS_PER_REQUEST_MAX = 1_000_000
+
+/** How often fetch streams are looked at, in parts of their heartbeat. */
+const TICKS_PER_HEARTBEAT = 3
+
+/** See the file's header. */
+export class BrokerServer {
+  readonly health: Health = new Health(SERVICE_NAMES)
+  readonly #options: BrokerServerOptions
+  readonly #grpc: GrpcServer
+  readonly #produceStreams = new StreamSet<ProduceSession>()
+  readonly #fetchStreams = new StreamSet<FetchSession>()
+  readonly #watches: TopicWatches
+  readonly #unsubscribe: Array<() => void>
+  readonly #ticker: NodeJS.Timeout
+  #isDraining = false
+
+  constructor(options: BrokerServerOptions) {
+    this.#options = options
+    const { settings } = options.config
+    this.#grpc = new GrpcServer({
+      limits: {
+        connectionsMax: settings['limits.connections.max'],
+        streamsPerConnectionMax: settings['limits.connection.streams.max'],
+        messageBytesMax: settings['limits.message.bytes.max'],
+        produceUnansweredBytes: settings['limits.produce.connection.unanswered.bytes'],
+        fetchOutstandingBytes: settings['limits.fetch.connection.outstanding.bytes'],
+      },
+      logger: options.logger,
+      onInvariantBroken: options.onInvariantBroken,
+    })
+    this.health.bind(this.#grpc)
+    this.#bindProduce()
+    this.#bindFetch()
+    this.#watches = this.#bindDescriptions()
+    const onChange = () => this.#watches.onChange()
+    this.#unsubscribe = [options.registry.onChange(onChange), options.controller.onChange(onChange)]
+    const tickMs = Math.ceil(settings['fetch.heartbeat.ms'] / TICKS_PER_HEARTBEAT)
+    this.#ticker = setInterval(() => {
+      for (const session of this.#fetchStreams.sessions()) session.tick()
+      this.#watches.poll()
+    }, tickMs)
+    this.#ticker.unref()
+  }
+
+  /** Client connections now open. */
+  get connectionCount(): number {
+    return this.#grpc.connections.size
+  }
+
+  /** Begins to listen; calls are served once it is ready. Errors: StartupError PORT_IN_USE, LISTEN_FAILED. */
+  listen(host: string, port: number): Promise<{ host: string; port: number }> {
+    return this.#grpc.listen(host, port)
+  }
+
+  /** The broker is ready: serves, and says so. */
+  admit(): void {
+    this.health.setServing(true)
+    this.#grpc.admit()
+  }
+
+  /** Adds reflection; a failure is logged and costs nothing else. */
+  async addReflection(): Promise<void> {
+    try {
+      await addReflection(this.#grpc.server)
+    } catch (error) {
+      this.#options.logger.warn({ error }, 'reflection is not available')
+    }
+  }
+
+  /** Refuses new work and ends all streams, what is under way first. @returns whether all ended within `graceMs`. */
+  async drain(graceMs: number): Promise<boolean> {
+    this.#isDraining = true
+    this.health.setServing(false)
+    for (const session of this.#produceStreams.sessions()) session.drain()
+    const stopping = new StratalogError('SHUTTING_DOWN')
+    for (const session of this.#fetchStreams.sessions()) session.fail(stopping)
+    for (const stream of this.#watches.streams()) stream.fail(stopping)
+    this.health.endWatches()
+    const idle = Promise.all([this.#produceStreams.whenIdle(), this.#fetchStreams.whenIdle()])
+    return await within(graceMs, idle)
+  }
+
+  /** Closes everything; calls still open after `graceMs` are cut off. */
+  async stop(graceMs: number): Promise<void> {
+    clearInterval(this.#ticker)
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    await this.#grpc.stop(graceMs)
+  }
+
+  #bindProduce(): void {
+    const { config, registry, controller, nowMs } = this.#options
+    const { settings } = config
+    const timeouts = {
+      defaultTimeoutMs: settings['produce.timeout.default.ms'],
+      maxTimeoutMs: settings['produce.timeout.max.ms'],
+    }
+    const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
+    const lookup = registry.get.bind(registry)
+    const bytesMax = settings['limits.message.bytes.max']
+    const batchesShape: RequestShape = { bytesMax, fieldCountMax: BATCHES_PER_MESSAGE_MAX, depth: 1 }
+    const recordsShape: RequestShape = { bytesMax, fieldCountMax: RECORD_FIELDS_PER_REQUEST_MAX, depth: 2 }
+    this.#grpc.bidirectional(
+      ProduceService.produceStream,
+      (call) => {
+        this.#assertServing()
+        this.#produceStreams.add(call, new ProduceSession({ call, lookup, budget, ...timeouts }))
+      },
+      batchesShape,
+    )
+    const partitionCount = (topic: string) => {
+      const found = findTopic(controller.image, topic)
+      return isStratalogError(found) ? found : found.partitions.length
+    }
+    const produceRecords = new ProduceRecordsHandler({ lookup, partitionCount, budget, nowMs, ...timeouts })
+    this.#grpc.unary(
+      ProduceService.produceRecords,
+      (request, context) => {
+        this.#assertServing()
+        return produceRecords.handle(request, context)
+      },
+      recordsShape,
+    )
+    this.#grpc.unary(ProduceService.initProducerId, (request) => {
+      this.#assertServing()
+      const { producerId, producerEpoch } = request
+      // proto3 cannot tell 0 from unset, and a client that had an id names its epoch with it.
+      const isNew = producerId < 0 || producerEpoch < 0
+      return isNew ? controller.allocateProducerId() : controller.nextProducerEpoch(producerId, producerEpoch)
+    })
+  }
+
+  #bindFetch(): void {
+    const { config, registry, nowMs } = this.#options
+    const { settings } = config
+    const lookup = registry.get.bind(registry)
+    const nameError = (error: unknown) => this.#nameError(error)
+    const budget = new ByteBudget(settings['limits.fetch.outstanding.bytes'])
+    this.#grpc.bidirectional(FetchService.fetchStream, (call) => {
+      this.#assertServing()
+      const session = new FetchSession({
+        call,
+        lookup,
+        budget,
+        creditBytesMax: settings['limits.fetch.credit.bytes.max'],
+        handlesMax: settings['limits.fetch.handles.max'],
+        heartbeatMs: settings['fetch.heartbeat.ms'],
+        stallMs: settings['limits.write.stall.ms'],
+        nowMs,
+        nameError,
+      })
+      this.#fetchStreams.add(call, session)
+    })
+    this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError }, request))
+  }
+
+  #bindDescriptions(): TopicWatches {
+    const { config, registry, controller, clusterId, advertised, nowMs } = this.#options
+    const { settings } = config
+    const brokerId = settings['broker.id']
+    const view = new TopicView({
+      brokerId,
+      rack: settings['broker.rack'],
+      advertised,
+      image: () => controller.image,
+      lookup: registry.get.bind(registry),
+    })
+    bindAdmin(this.#grpc, {
+      controller,
+      view,
+      defaultPartitionCount: settings['topic.defaults.partition.count'],
+      defaultReplicationFactor: settings['topic.defaults.replication.factor'],
+      topicDefaults: config.topicDefaults,
+    })
+    return bindMetadata(this.#grpc, {
+      view,
+      clusterId,
+      brokerId,
+      version: BROKER_VERSION,
+      startedAtMs: nowMs(),
+      isServing: () => this.health.isServing,
+      registry,
+    })
+  }
+
+  #assertServing(): void {
+    if (this.#isDraining) throw new StratalogError('SHUTTING_DOWN')
+  }
+
+  /** Errors of reads and searches, which are not a whole call's. */
+  #nameError(error: unknown): StratalogError {
+    return this.#grpc.nameError(error, 'a read')
+  }
+}
+
+/** Whether `work` is done within that time. */
+async function within(timeoutMs: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs)
+  })
+  try {
+    return await Promise.race([work.then(() => true), timeout])
+  } finally {
+    clearTimeout(timer)
+  }
+}
