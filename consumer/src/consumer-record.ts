@@ -4,7 +4,12 @@
  * It is a view: keeping one keeps the bytes of its whole batch alive.
  */
 import { InvariantError, isStratalogError, StratalogError } from '@stratalog/proto'
-import { type LogRecord, type RecordHeader, UnsupportedCompressionError } from '@stratalog/proto/records'
+import {
+  CorruptMessageError,
+  type LogRecord,
+  type RecordHeader,
+  UnsupportedCompressionError,
+} from '@stratalog/proto/records'
 import type { Deserializer } from './serde.ts'
 
 /** What all records of a batch share. */
@@ -113,11 +118,12 @@ export function corruptRecord(
   cause: unknown,
   nextOffset?: number,
 ): StratalogError {
-  if (isStratalogError(cause)) return cause
+  const isCodecs = cause instanceof CorruptMessageError || cause instanceof UnsupportedCompressionError
+  if (isStratalogError(cause) && !isCodecs) return cause
   if (cause instanceof InvariantError) throw cause
   const { topic, partition } = place
   return new StratalogError(
-    cause instanceof UnsupportedCompressionError ? cause.code : 'CORRUPT_MESSAGE',
+    isCodecs ? cause.code : 'CORRUPT_MESSAGE',
     `damaged bytes in ${topic}-${partition} at offset ${offset}: ${messageOf(cause)}`,
     {
       cause,

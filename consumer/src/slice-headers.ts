@@ -1,4 +1,5 @@
 /** Headers of the batches within a fetched slice of bytes. */
+import { isStratalogError } from '@stratalog/proto'
 import { type BatchHeader, CorruptMessageError, iterateBatches, readBatchHeader } from '@stratalog/proto/records'
 
 /** The header at `position` of a batch that lies whole in `bytes`. Errors: CORRUPT_MESSAGE, UNSUPPORTED_COMPRESSION_TYPE. */
@@ -20,7 +21,7 @@ export function lastEpochOf(bytes: Buffer | null, nextOffset: number): number | 
   try {
     for (const { header } of iterateBatches(bytes)) if (header.lastOffset + 1 === nextOffset) return header.leaderEpoch
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error
+    if (!isStratalogError(error)) throw error
   }
   return null
 }

@@ -2,6 +2,8 @@
  * The stream to one broker and the batches on it: several partitions' batches in one message, answers by number.
  *
  * Invariant: a batch is in `#awaited` from the message that carries it to its answer, or to the end of the stream.
+ * Without acknowledgements the answer is that the message was handed to the socket; `finish` sees it through to the
+ * broker, as a call that is cancelled discards what the socket has not sent.
  * Invariant: after a stream that failed the next is opened no sooner than a capped, jittered backoff allows.
  * Owner: the sender; batches belong to their queues.
  */
@@ -12,6 +14,7 @@ import type { PartitionQueue } from './partition-queue.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 import type { BatchAck } from './record-ack.ts'
 import type { ProduceStream, SenderPort } from './sender-port.ts'
+import { SentFrame } from './sent-frame.ts'
 
 /** A batch on the stream. */
 export interface AwaitedBatch {
@@ -23,6 +26,8 @@ export interface AwaitedBatch {
 export interface LinkEvents {
   readonly onAck: (awaited: AwaitedBatch, ack: BatchAck) => void
   readonly onError: (awaited: AwaitedBatch, error: StratalogError) => void
+  /** The broker refused a batch that it was not asked to acknowledge. */
+  readonly onRefused: (error: StratalogError) => void
   /** The stream is over; what became of these batches is not known. */
   readonly onLost: (awaited: readonly AwaitedBatch[], error: StratalogError) => void
   /** More can be written. */
@@ -55,13 +60,15 @@ export class BrokerLink {
   readonly #port: SenderPort
   readonly #options: LinkOptions
   readonly #events: LinkEvents
-  readonly #awaited = new Map<number, AwaitedBatch>()
+  readonly #awaited = new Map<number, AwaitedBatch & { readonly frame: SentFrame }>()
   #stream: ProduceStream | null = null
   #room = true
   #nextCorrelationId = 1
   #message: stratalog.v1.ProduceBatch.$Properties[] = []
   #messageBytes = 0
-  #unanswered: AwaitedBatch[] = []
+  #frame = new SentFrame()
+  /** Called when the stream that was told to finish is over. */
+  #onFinished: (() => void) | null = null
   #failureCount = 0
   #retryAtMs = 0
 
@@ -85,9 +92,7 @@ export class BrokerLink {
   /** Adds a batch, stamped and encoded, to the message; writes the message when it is large enough. */
   add(queue: PartitionQueue, batch: ProducerBatch, bytes: Buffer, topicId: Uint8Array): void {
     const correlationId = this.#nextCorrelationId++
-    const awaited = { queue, batch }
-    if (this.#options.acks === 'none') this.#unanswered.push(awaited)
-    else this.#awaited.set(correlationId, awaited)
+    this.#awaited.set(correlationId, { queue, batch, frame: this.#frame })
     const { topic, partition } = batch
     this.#message.push({ correlationId, topic, partition, topicId, recordBatch: bytes })
     this.#messageBytes += bytes.length + BATCH_OVERHEAD_BYTES
@@ -103,10 +108,11 @@ export class BrokerLink {
     this.#messageBytes = 0
     this.#stream ??= this.#open()
     const { acks, requestTimeoutMs } = this.#options
-    this.#room = this.#stream.write({ acks: ACKS[acks], timeoutMs: requestTimeoutMs, batches }, bytes)
-    const unanswered = this.#unanswered
-    this.#unanswered = []
-    for (const awaited of unanswered) this.#events.onAck(awaited, NOT_TOLD)
+    const message = { acks: ACKS[acks], timeoutMs: requestTimeoutMs, batches }
+    const frame = this.#frame
+    this.#frame = new SentFrame()
+    const listeners = acks === 'none' ? { onWritten: this.#onWritten(this.#stream, batches) } : frame
+    this.#room = this.#stream.write(message, bytes, listeners)
   }
 
   /** Ends the stream when its oldest batch has waited too long for an answer. */
@@ -122,11 +128,42 @@ export class BrokerLink {
     }
   }
 
+  /** Says that nothing more comes; resolves when the broker has taken all that was written, or the stream is lost. */
+  finish(): Promise<void> {
+    const stream = this.#stream
+    if (stream === null || this.#options.acks !== 'none') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onFinished = resolve
+      stream.end()
+    })
+  }
+
   /** Ends the stream. */
   close(): void {
     this.#stream?.close({ discardConnection: false })
     this.#stream = null
     this.#awaited.clear()
+    this.#finished()
+  }
+
+  /** What counts as the answer where the broker gives none. */
+  #onWritten(stream: ProduceStream, batches: readonly stratalog.v1.ProduceBatch.$Properties[]): () => void {
+    return () => {
+      if (this.#stream !== stream) return
+      this.#failureCount = 0
+      for (const batch of batches) {
+        const correlationId = batch.correlationId ?? 0
+        const awaited = this.#awaited.get(correlationId)
+        if (awaited === undefined) continue
+        this.#awaited.delete(correlationId)
+        if (!awaited.batch.done) this.#events.onAck(awaited, NOT_TOLD)
+      }
+    }
+  }
+
+  #finished(): void {
+    this.#onFinished?.()
+    this.#onFinished = null
   }
 
   #open(): ProduceStream {
@@ -141,6 +178,11 @@ export class BrokerLink {
       },
       onEnd: (error) => {
         if (this.#stream !== stream) return
+        if (this.#onFinished !== null && this.#awaited.size === 0) {
+          this.#stream = null
+          this.#finished()
+          return
+        }
         const name = formatAddress(this.broker)
         this.#lost(error ?? new StratalogError('NETWORK_EXCEPTION', `broker ${name} ended the stream`))
       },
@@ -151,8 +193,12 @@ export class BrokerLink {
   #onAnswer(answer: stratalog.v1.ProduceAck.$Properties): void {
     const correlationId = answer.correlationId ?? 0
     const awaited = this.#awaited.get(correlationId)
-    if (awaited === undefined) return
+    if (awaited === undefined) {
+      if (answer.error) this.#events.onRefused(fromErrorDetail(answer.error))
+      return
+    }
     this.#awaited.delete(correlationId)
+    awaited.frame.answered()
     if (awaited.batch.done) return
     if (answer.error) {
       const { topic, partition } = awaited.batch
@@ -177,6 +223,7 @@ export class BrokerLink {
     this.#retryAtMs = this.#port.now() + backoffDelayMs(this.#failureCount, RETRY_BACKOFF, this.#port.random)
     const lost = [...this.#awaited.values()].filter(({ batch }) => !batch.done)
     this.#awaited.clear()
+    this.#finished()
     this.#events.onLost(lost, error)
   }
 }

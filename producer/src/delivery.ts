@@ -10,6 +10,8 @@ import { type BatchAck, type RecordAck, SendBatchError } from './record-ack.ts'
 /** Consecutive records of one batch, from `firstDelta` on, whose senders are told the same way. */
 export interface DeliveryRun {
   readonly recordCount: number
+  /** The run's records `[start, end)`, of which the first has `firstDelta` in another batch; this run is given up. */
+  slice(start: number, end: number, firstDelta: number): DeliveryRun
   acknowledged(topic: string, partition: number, ack: BatchAck): void
   failed(error: StratalogError): void
 }
@@ -39,6 +41,14 @@ export class SendRun implements DeliveryRun {
     this.#timestamps.push(timestamp)
     this.#resolves.push(resolve)
     this.#rejects.push(reject)
+  }
+
+  slice(start: number, end: number, firstDelta: number): SendRun {
+    const run = new SendRun(firstDelta)
+    for (let index = start; index < end; index++) {
+      run.add(this.#timestamps[index]!, this.#resolves[index]!, this.#rejects[index]!)
+    }
+    return run
   }
 
   acknowledged(topic: string, partition: number, ack: BatchAck): void {
@@ -74,6 +84,12 @@ export class BulkRun implements DeliveryRun {
     this.#indexes.push(index)
   }
 
+  slice(start: number, end: number, firstDelta: number): BulkRun {
+    const run = new BulkRun(firstDelta, this.bulk)
+    for (let at = start; at < end; at++) run.add(this.#timestamps[at]!, this.#indexes[at]!)
+    return run
+  }
+
   acknowledged(topic: string, partition: number, ack: BatchAck): void {
     for (let at = 0; at < this.#indexes.length; at++) {
       const timestamp = this.#timestamps[at]!
@@ -89,6 +105,12 @@ export class BulkRun implements DeliveryRun {
 /** Records that nobody waits for. */
 export class UnawaitedRun implements DeliveryRun {
   recordCount = 0
+
+  slice(start: number, end: number): UnawaitedRun {
+    const run = new UnawaitedRun()
+    run.recordCount = end - start
+    return run
+  }
 
   acknowledged(): void {}
 

@@ -6,9 +6,10 @@ import type { ErrorName, StratalogError } from '@stratalog/proto'
  * - `refused`: send again; this attempt certainly wrote nothing.
  * - `sequence`: the broker refuses the sequence or epoch; nothing was written.
  * - `written`: it was written before, its offset is not known any more.
+ * - `split`: send again in smaller batches; this attempt wrote nothing.
  * - `fatal`: give up; this attempt wrote nothing.
  */
-export type Verdict = 'retry' | 'refused' | 'sequence' | 'written' | 'fatal'
+export type Verdict = 'retry' | 'refused' | 'sequence' | 'written' | 'split' | 'fatal'
 
 const REFUSALS: ReadonlySet<ErrorName> = new Set([
   'OVERLOADED',
@@ -43,6 +44,7 @@ const LEADER_ERRORS: ReadonlySet<ErrorName> = new Set([
  */
 export function verdictOf(error: StratalogError): Verdict {
   if (error.code === 'DUPLICATE_SEQUENCE_NUMBER') return 'written'
+  if (error.code === 'MESSAGE_TOO_LARGE') return 'split'
   if (SEQUENCE_ERRORS.has(error.code)) return 'sequence'
   if (REFUSALS.has(error.code)) return 'refused'
   return error.retriable ? 'retry' : 'fatal'

@@ -10,7 +10,7 @@ const ACK = { baseOffset: 0, leaderEpoch: 1, logAppendTimeMs: -1, durability: 'f
 const ID: ProducerIdentity = { producerId: 1, producerEpoch: 0 }
 const NEXT_ID: ProducerIdentity = { producerId: 1, producerEpoch: 1 }
 
-/** A queue whose batches have two records each; `log` tells what became of them by ordinal. */
+/** A queue whose batches have two records each, unless said otherwise; `log` tells what became of them by ordinal. */
 class Harness {
   readonly log: string[] = []
   readonly queue: PartitionQueue
@@ -27,17 +27,17 @@ class Harness {
       { ...defaults, random: () => 0, ...options },
       {
         sealed: () => {},
+        split: (batch, partCount) => batch.split(partCount, this.#pool),
         acknowledged: (batch) => this.log.push(`${batch.ordinal} ok`),
         failed: (batch, error) => this.log.push(`${batch.ordinal} ${error.code}`),
       },
     )
   }
 
-  add(count = 1): void {
+  add(count = 1, recordCount = 2): void {
     for (; count > 0; count--) {
       const batch = new ProducerBatch('t', 0, this.#ordinal++, this.nowMs, this.#pool.acquire())
-      batch.builder!.append({ value: 'a' })
-      batch.builder!.append({ value: 'b' })
+      for (let index = 0; index < recordCount; index++) batch.builder!.append({ value: 'a' })
       this.queue.seal()
       this.queue.open = batch
     }
@@ -49,6 +49,7 @@ class Harness {
     while (this.queue.prepare(this.nowMs, false)) {
       const batch = this.queue.take(this.nowMs, this.identity)
       if (batch === null) break
+      batch.finish(this.#pool)
       sent.push(batch)
     }
     return sent
@@ -138,9 +139,9 @@ test('a duplicate that cannot be one is no success', () => {
 
 test('a batch refused for good fails alone: those behind it go again under a new epoch from sequence 0', () => {
   const { harness, flight } = Harness.busy()
-  harness.error(flight[0]!, 'MESSAGE_TOO_LARGE')
+  harness.error(flight[0]!, 'INVALID_RECORD')
   for (const batch of flight.slice(1)) harness.error(batch, 'OUT_OF_ORDER_SEQUENCE_NUMBER')
-  assert.deepEqual(harness.log, ['0 ok', '1 MESSAGE_TOO_LARGE'])
+  assert.deepEqual(harness.log, ['0 ok', '1 INVALID_RECORD'])
   harness.nowMs += 50
   assert.deepEqual(harness.send(), [], 'the old epoch stamps nothing more')
   assert.equal(harness.queue.identityToRenew, ID)
@@ -150,6 +151,52 @@ test('a batch refused for good fails alone: those behind it go again under a new
   assert.deepEqual([next!.identity, next!.baseSequence], [NEXT_ID, 0])
   harness.ack(next!)
   assert.deepEqual(sequences(harness.send()), [2, 4, 6, 8])
+})
+
+test('a batch that is too large goes again in parts, in its place and with its sequences', () => {
+  const { harness, flight } = Harness.busy()
+  harness.error(flight[0]!, 'MESSAGE_TOO_LARGE')
+  for (const batch of flight.slice(1)) harness.error(batch, 'OUT_OF_ORDER_SEQUENCE_NUMBER')
+  harness.nowMs += 50
+  const [first] = harness.send()
+  assert.deepEqual([first?.ordinal, first?.baseSequence, first?.recordCount], [1, 2, 1])
+  harness.ack(first!)
+  const next = harness.send()
+  assert.deepEqual(sequences(next), [3, 4, 6, 8, 10])
+  assert.deepEqual([next[0]?.ordinal, next[0]?.recordCount], [1.5, 1])
+  harness.error(next[0]!, 'MESSAGE_TOO_LARGE')
+  assert.deepEqual(harness.log, ['0 ok', '1 ok', '1.5 MESSAGE_TOO_LARGE'])
+})
+
+test('parts of a batch that was written after all fail instead of being written again', () => {
+  const { harness, flight } = Harness.busy()
+  harness.queue.onConnectionLost(flight, new StratalogError('NETWORK_EXCEPTION'), 0)
+  harness.nowMs += 50
+  harness.error(harness.send()[0]!, 'MESSAGE_TOO_LARGE')
+  harness.nowMs += 50
+  const [first] = harness.send()
+  assert.deepEqual(sequences([first!]), [2])
+  harness.error(first!, 'OUT_OF_ORDER_SEQUENCE_NUMBER')
+  harness.nowMs += 100
+  const [second] = harness.send()
+  assert.deepEqual([second?.identity, second?.baseSequence], [ID, 3])
+  harness.error(second!, 'OUT_OF_ORDER_SEQUENCE_NUMBER')
+  assert.deepEqual(harness.log, ['0 ok', '1 OUT_OF_ORDER_SEQUENCE_NUMBER', '1.5 OUT_OF_ORDER_SEQUENCE_NUMBER'])
+})
+
+test('a limit that is told decides into how many parts', () => {
+  const harness = new Harness()
+  harness.add(1, 40)
+  const [batch] = harness.send()
+  const limit = String(Math.ceil(batch!.bytes!.length / 4))
+  harness.queue.onError(batch!, new StratalogError('MESSAGE_TOO_LARGE', undefined, { metadata: { limit } }), 0)
+  harness.nowMs += 50
+  const [first] = harness.send()
+  harness.ack(first!)
+  const rest = harness.send()
+  assert.deepEqual(sequences([first!, ...rest]), [0, 10, 20, 30])
+  for (const part of rest) harness.ack(part)
+  assert.deepEqual(harness.log, ['0 ok', '0.25 ok', '0.5 ok', '0.75 ok'])
 })
 
 test('data the broker has lost fails the batch that finds out', () => {

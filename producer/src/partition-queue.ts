@@ -15,6 +15,8 @@
  * written under the old one is outstanding.
  * Invariant (idempotent): the first batch after a start, a failure or a long pause travels alone, as a broker accepts
  * any sequence from a producer that it does not know: a second one could overtake the first and make it a duplicate.
+ * Invariant: a batch of several records that is too large is split in its place; its parts have its sequences, and its
+ * doubts, so that they fail rather than be written twice where an attempt of the whole was written after all.
  * Invariant (not idempotent): a batch that may have been written is never sent again.
  * Source: Kafka Sender and TransactionManager (idempotent part); KIP-360.
  */
@@ -42,6 +44,8 @@ export interface QueueOptions {
 export interface QueueEvents {
   /** An uncompressed batch is complete and must be compressed; its `bytes` are awaited. */
   readonly sealed: (batch: ProducerBatch) => void
+  /** A batch is to be split (ProducerBatch.split). Returns the parts, which are outstanding in its place. */
+  readonly split: (batch: ProducerBatch, partCount: number) => readonly ProducerBatch[]
   readonly acknowledged: (batch: ProducerBatch, ack: BatchAck) => void
   readonly failed: (batch: ProducerBatch, error: StratalogError) => void
 }
@@ -182,6 +186,9 @@ export class PartitionQueue {
       case 'written':
         this.#onSequenceRefused(batch, error)
         break
+      case 'split':
+        this.#split(batch, error)
+        break
       case 'fatal':
         this.#giveUp(batch, error)
     }
@@ -274,6 +281,20 @@ export class PartitionQueue {
     if (doubtful) batch.uncertain = true
     if (batch.uncertain && !this.#options.idempotent) this.#giveUp(batch, error)
     else this.#resend.push(batch)
+  }
+
+  /** Repeats the records in batches that should fit; a record that is too large by itself is given up. */
+  #split(batch: ProducerBatch, error: StratalogError): void {
+    const { recordCount, bytes } = batch
+    if (recordCount === 1) {
+      this.#giveUp(batch, error)
+      return
+    }
+    const limitBytes = Number(error.metadata['limit'])
+    const fitCount = limitBytes > 0 ? Math.ceil((bytes?.length ?? 0) / limitBytes) : 0
+    const parts = this.#events.split(batch, Math.min(recordCount, Math.max(2, fitCount)))
+    this.#resend.push(...parts)
+    if (this.#options.compresses) for (const part of parts) this.#events.sealed(part)
   }
 
   /**

@@ -7,7 +7,7 @@
  * Owner: its PartitionQueue.
  */
 import { invariant, type StratalogError } from '@stratalog/proto'
-import { patchProducer, type RecordBatchBuilder } from '@stratalog/proto/records'
+import { decodeBatchSync, patchProducer, type RecordBatchBuilder } from '@stratalog/proto/records'
 import type { BuilderPool } from './builder-pool.ts'
 import {
   BulkRun,
@@ -20,12 +20,13 @@ import {
 } from './delivery.ts'
 import type { ProducerIdentity } from './idempotence.ts'
 import type { BatchAck } from './record-ack.ts'
+import { addSequence } from './sequence.ts'
 
 /** See the head of this file. */
 export class ProducerBatch {
   readonly topic: string
   readonly partition: number
-  /** Ascending over all batches of the producer, in the order of their first records. */
+  /** Ascending over all batches of the producer, in the order of their first records; those of a split are fractions. */
   readonly ordinal: number
   readonly createdMs: number
   /** Bytes of buffer memory that it holds. */
@@ -45,6 +46,8 @@ export class ProducerBatch {
   done = false
   readonly #runs: DeliveryRun[] = []
   #recordCount = 0
+  /** Ordinals in [ordinal, ordinal + this) are the batch's own, for what it is split into. */
+  #ordinalSpan = 1
 
   constructor(topic: string, partition: number, ordinal: number, createdMs: number, builder: RecordBatchBuilder) {
     this.topic = topic
@@ -52,6 +55,11 @@ export class ProducerBatch {
     this.ordinal = ordinal
     this.createdMs = createdMs
     this.builder = builder
+  }
+
+  /** The bytes, if nobody needs them once the batch is acknowledged: a batch that was sent once was copied then. */
+  get spareBytes(): Buffer | null {
+    return this.attemptCount === 1 ? this.bytes : null
   }
 
   /** Records in the batch. */
@@ -120,6 +128,33 @@ export class ProducerBatch {
     }
   }
 
+  /**
+   * The batch's records in several batches in its place, of about as many records each, which keep its sequences. This
+   * one is over then, and settles nobody.
+   *
+   * @param partCount at least 2; at most as many as there are records.
+   */
+  split(partCount: number, pool: BuilderPool): ProducerBatch[] {
+    const { bytes, recordCount } = this
+    invariant(bytes !== null && !this.done, 'only a batch that was sent and is not settled is split')
+    invariant(partCount >= 2 && partCount <= recordCount, 'a split leaves no batch empty')
+    const records = decodeBatchSync(bytes)
+    const parts: ProducerBatch[] = []
+    for (let index = 0; index < partCount; index++) {
+      const start = Math.floor((index * recordCount) / partCount)
+      const end = Math.floor(((index + 1) * recordCount) / partCount)
+      const part = this.#part(index / partCount, 1 / partCount, pool)
+      for (let record = start; record < end; record++) part.builder!.append(records.next()!)
+      part.#takeRuns(this.#runs, start, end)
+      part.reservedBytes = share(this.reservedBytes, end, recordCount) - share(this.reservedBytes, start, recordCount)
+      if (this.identity !== null) part.baseSequence = addSequence(this.baseSequence, start)
+      parts.push(part)
+    }
+    this.done = true
+    this.bytes = null
+    return parts
+  }
+
   /** Forgets the stamp: the batch will be sent as a new one. Only for a batch that was certainly not written. */
   unstamp(): void {
     this.identity = null
@@ -139,6 +174,28 @@ export class ProducerBatch {
     for (const run of this.#runs) run.failed(error)
   }
 
+  #part(from: number, width: number, pool: BuilderPool): ProducerBatch {
+    const ordinal = this.ordinal + from * this.#ordinalSpan
+    const part = new ProducerBatch(this.topic, this.partition, ordinal, this.createdMs, pool.acquire())
+    part.#ordinalSpan = width * this.#ordinalSpan
+    part.identity = this.identity
+    part.uncertain = this.uncertain
+    part.lastError = this.lastError
+    return part
+  }
+
+  /** Takes over who waits for the records [start, end) of the batch that has these runs. */
+  #takeRuns(runs: readonly DeliveryRun[], start: number, end: number): void {
+    let runStart = 0
+    for (const run of runs) {
+      const runEnd = runStart + run.recordCount
+      const from = Math.max(start, runStart)
+      const to = Math.min(end, runEnd)
+      if (from < to) this.#runs.push(run.slice(from - runStart, to - runStart, from - start))
+      runStart = runEnd
+    }
+  }
+
   #settle(): void {
     invariant(!this.done, 'a batch is settled once')
     this.done = true
@@ -156,4 +213,9 @@ export class ProducerBatch {
   #stamp(identity: ProducerIdentity): { producerId: number; producerEpoch: number; baseSequence: number } {
     return { producerId: identity.producerId, producerEpoch: identity.producerEpoch, baseSequence: this.baseSequence }
   }
+}
+
+/** The part of `total` that the first `count` of `of` records have; whole, and all of it for all of them. */
+function share(total: number, count: number, of: number): number {
+  return Math.floor((total * count) / of)
 }

@@ -71,7 +71,7 @@ export class ProducerPort implements SenderPort {
     } catch (error) {
       const reason = error instanceof StratalogError ? error : new StratalogError('UNKNOWN_SERVER_ERROR', String(error))
       this.soon(() => handlers.onEnd(reason))
-      return { write: () => false, close: () => {} }
+      return { write: () => false, end: () => {}, close: () => {} }
     }
   }
 

@@ -194,7 +194,10 @@ export class Producer<K = Bytes, V = Bytes> implements AsyncDisposable {
     return new RecordWritable<K, V>(this, topic)
   }
 
-  /** Sends what has been taken without lingering; resolves once all of it is settled, well or not. */
+  /**
+   * Sends what has been taken without lingering; resolves once all of it is settled, well or not. With `acks: 'none'`
+   * that is when it was handed to the socket; `close` waits until the broker has taken it.
+   */
   async flush(options: SendOptions = {}): Promise<void> {
     throwIfAborted(options.signal)
     await withAbort(this.#flushAll(), options.signal)
@@ -343,7 +346,7 @@ export class Producer<K = Bytes, V = Bytes> implements AsyncDisposable {
       const timeout = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, timeoutMs)
       })
-      await Promise.race([this.#flushAll(), timeout])
+      await Promise.race([this.#flushAll().then(() => this.#sender.finish()), timeout])
       clearTimeout(timer)
     }
     const error = new StratalogError('CLIENT_CLOSED', 'the producer was closed before the acknowledgement came', {

@@ -10,24 +10,30 @@ import type { BuilderPool } from './builder-pool.ts'
 import { PartitionQueue, type QueueEvents, type QueueOptions } from './partition-queue.ts'
 import { ProducerBatch } from './producer-batch.ts'
 
+/** What the accumulator tells: see QueueEvents. */
+export type AccumulatorEvents = Pick<QueueEvents, 'sealed' | 'acknowledged' | 'failed'>
+
 /** See the head of this file. */
 export class RecordAccumulator {
   readonly active: Set<PartitionQueue> = new Set()
-  readonly #outstanding = new Set<ProducerBatch>()
+  #outstanding = new Set<ProducerBatch>()
   readonly #pool: BuilderPool
   readonly #options: QueueOptions
-  readonly #events: QueueEvents
+  readonly #queueEvents: QueueEvents
   readonly #topics = new Map<string, PartitionQueue[]>()
   #nextOrdinal = 0
   #settleWaiters: { readonly ordinalEnd: number; readonly wake: () => void }[] = []
 
-  constructor(pool: BuilderPool, options: QueueOptions, events: QueueEvents) {
+  constructor(pool: BuilderPool, options: QueueOptions, events: AccumulatorEvents) {
     this.#pool = pool
     this.#options = options
-    this.#events = {
+    this.#queueEvents = {
       sealed: events.sealed,
+      split: (batch, partCount) => this.#split(batch, partCount),
       acknowledged: (batch, ack) => {
+        const bytes = batch.spareBytes
         events.acknowledged(batch, ack)
+        if (bytes !== null) this.#pool.recycle(bytes)
         this.#settled(batch)
       },
       failed: (batch, error) => {
@@ -57,7 +63,7 @@ export class RecordAccumulator {
     }
     let queue = queues[partition]
     if (queue === undefined) {
-      queue = new PartitionQueue(topic, partition, this.#options, this.#events)
+      queue = new PartitionQueue(topic, partition, this.#options, this.#queueEvents)
       queues[partition] = queue
     }
     return queue
@@ -102,6 +108,13 @@ export class RecordAccumulator {
     batch.builder!.append(record)
     batch.reservedBytes += recordBytes
     return batch
+  }
+
+  #split(batch: ProducerBatch, partCount: number): ProducerBatch[] {
+    const parts = batch.split(partCount, this.#pool)
+    this.#outstanding.delete(batch)
+    this.#outstanding = new Set([...this.#outstanding, ...parts].sort((a, b) => a.ordinal - b.ordinal))
+    return parts
   }
 
   #settled(batch: ProducerBatch): void {

@@ -1,5 +1,5 @@
 /** What the sender needs from outside: time, metadata, streams. The producer gives the real ones, a simulation others. */
-import type { BrokerAddress } from '@stratalog/client'
+import type { BrokerAddress, WriteListeners } from '@stratalog/client'
 import type { StratalogError, stratalog } from '@stratalog/proto'
 
 /** Where a partition's batches go, as far as is known without asking. */
@@ -11,8 +11,14 @@ export type LeaderLookup =
 
 /** A stream of batches to one broker. */
 export interface ProduceStream {
-  /** Takes the message; false when no more should come before `onDrain`. */
-  readonly write: (message: stratalog.v1.ProduceRequest.$Properties, bytes: number) => boolean
+  /** Takes the message; false when no more should come before `onDrain`. Listeners are called later. */
+  readonly write: (
+    message: stratalog.v1.ProduceRequest.$Properties,
+    bytes: number,
+    listeners: WriteListeners,
+  ) => boolean
+  /** Says that no more comes; `onEnd` follows when the broker has taken all of it. */
+  readonly end: () => void
   /** Ends it; no handler is called any more. */
   readonly close: (options: { readonly discardConnection: boolean }) => void
 }

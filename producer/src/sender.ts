@@ -82,6 +82,11 @@ export class Sender {
     this.#parts.accumulator.active.clear()
   }
 
+  /** Resolves when brokers have taken what they do not acknowledge. Nothing may be outstanding or be added. */
+  async finish(): Promise<void> {
+    await Promise.all(Array.from(this.#links.values(), (link) => link.finish()))
+  }
+
   /** Ends all streams; nothing is sent any more. */
   close(): void {
     this.#closed = true
@@ -142,6 +147,7 @@ export class Sender {
       link = new BrokerLink(broker, this.#parts.port, this.#parts.link, {
         onAck: (awaited, ack) => this.#onAck(awaited, ack),
         onError: (awaited, error) => this.#onError(awaited, error),
+        onRefused: (error) => this.#onRefused(error),
         onLost: (awaited, error) => this.#onLost(broker, awaited, error),
         onRoom: () => this.wake(),
       })
@@ -163,8 +169,24 @@ export class Sender {
       'batch refused',
     )
     queue.onError(batch, error, port.now())
-    if (leaderIsSuspect(error) && !(error.leader !== null && port.applyLeader(error))) queue.leaderSuspect = true
+    this.#noteLeader(queue, error)
+    // The topic's limit is not what it was; batches to come are filled by the new one.
+    if (error.code === 'MESSAGE_TOO_LARGE') this.#search.request(queue.topic)
     this.#continue(queue)
+  }
+
+  /** The batch is lost, as nobody waits for it; those that come after need not be. */
+  #onRefused(error: StratalogError): void {
+    const { topic, partition } = error
+    this.#parts.logger.warn({ topic, partition, err: error }, 'a batch without acknowledgement was refused and is lost')
+    if (topic === null || partition === null) return
+    const queue = this.#parts.accumulator.queue(topic, partition)
+    this.#noteLeader(queue, error)
+  }
+
+  #noteLeader(queue: PartitionQueue, error: StratalogError): void {
+    const known = error.leader !== null && this.#parts.port.applyLeader(error)
+    if (leaderIsSuspect(error) && !known) queue.leaderSuspect = true
   }
 
   #onLost(broker: BrokerAddress, lost: readonly AwaitedBatch[], error: StratalogError): void {

@@ -30,7 +30,7 @@ export interface StratalogErrorOptions {
 
 /** A failure with a stable name. */
 export class StratalogError extends Error {
-  override readonly name = 'StratalogError'
+  override readonly name: string = 'StratalogError'
   /** Stable name, such as `UNKNOWN_TOPIC_OR_PARTITION`. */
   readonly code: ErrorName
   readonly topic: string | null

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, before, test } from 'node:test'
 import { startTestBroker, type TestBroker } from '@stratalog/broker/testing'
@@ -315,6 +316,58 @@ test('acks "none" answers at once and says so; acks "leader" says what it has', 
   const second = await leader.send({ topic: name, value: 'b' })
   assert.ok(second.offset >= 0)
   assert.ok(['memory', 'replicated', 'fsynced'].includes(second.durability))
+})
+
+test('without acknowledgements close sees through to the broker what was taken', async () => {
+  const name = await topic('unanswered', 1)
+  const value = Buffer.alloc(1024)
+  const recordCount = 20_000
+  for (let round = 1; round <= 3; round++) {
+    await using producer = createProducer(client, { acks: 'none' })
+    for (let sent = 0; sent < recordCount; sent++) {
+      while (!producer.enqueue({ topic: name, value })) await producer.ready()
+    }
+    await producer.close()
+    const deadlineMs = performance.now() + 10_000
+    let visibleEnd = 0
+    while (visibleEnd < round * recordCount && performance.now() < deadlineMs) {
+      const [answer] = await client.admin.listOffsets([{ topic: name, partition: 0, position: 'latest' }])
+      if (answer?.error === null) visibleEnd = answer.visibleEnd
+    }
+    assert.equal(visibleEnd, round * recordCount)
+  }
+})
+
+test('a batch over a limit that was lowered since is split; a record over it fails alone', async () => {
+  for (const compression of ['none', 'lz4'] satisfies CompressionName[]) {
+    const name = await topic(`lowered-${compression}`, 1)
+    await using producer = createProducer(client, { compression, batchBytesMax: 64 * 1024 })
+    const values = Array.from({ length: 600 }, (_, index) => `${index} ${randomBytes(index % 200).toString('hex')}`)
+    const headers = { source: 'test' }
+    await producer.send({ topic: name, value: 'first' })
+    await client.admin.alterTopicConfig(name, { set: { 'max.message.bytes': '1500' } })
+    const large = { topic: name, value: randomBytes(2_000).toString('hex') }
+    const records = values.map((value, index) => ({ topic: name, key: `${index}`, value, headers, timestamp: index }))
+    const sends = records.slice(0, 300).map((record) => producer.send(record))
+    const refused = assert.rejects(producer.send(large), { code: 'MESSAGE_TOO_LARGE' })
+    const acks = [...(await Promise.all(sends)), ...(await producer.sendBatch(records.slice(300)))]
+    await refused
+    const read = await readBack(client, name, 0)
+    assert.deepEqual(
+      read.map(({ value }) => String(value)),
+      ['first', ...values],
+    )
+    assert.deepEqual(
+      acks.map(({ offset, timestamp }) => [offset, timestamp]),
+      values.map((_, index) => [index + 1, index]),
+    )
+    assert.deepEqual(
+      read.slice(1).map(({ key, headers: found }) => [String(key), String(found[0]?.value)]),
+      values.map((_, index) => [`${index}`, 'test']),
+    )
+    assert.equal(producer.stats().recordsFailed, 1)
+    assert.equal(producer.stats().bufferedBytes, 0)
+  }
 })
 
 test('options that make no sense are named', () => {

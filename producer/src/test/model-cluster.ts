@@ -53,6 +53,7 @@ export class ModelCluster {
   readonly #time: VirtualTime
   readonly #random: () => number
   readonly #rates: FaultRates
+  readonly #recordsPerBatchMax: number
   /** The leader of each partition as last looked up. */
   readonly #known: number[]
   /** Faults happen until then, ms. */
@@ -65,10 +66,13 @@ export class ModelCluster {
     readonly partitionCount: number
     readonly rates: FaultRates
     readonly faultsForMs: number
+    /** A larger batch is MESSAGE_TOO_LARGE. */
+    readonly recordsPerBatchMax: number
   }) {
     this.#time = options.time
     this.#random = options.random
     this.#rates = options.rates
+    this.#recordsPerBatchMax = options.recordsPerBatchMax
     this.#faultsEndMs = options.time.nowMs + options.faultsForMs
     this.partitions = Array.from({ length: options.partitionCount }, () => new ModelPartition())
     this.#known = this.partitions.map(() => -1)
@@ -145,6 +149,7 @@ export class ModelCluster {
         this.#time.after(arrivesAtMs - this.#time.nowMs, () => receive(message))
         return unwritten < 3
       },
+      end: () => {},
       close: () => {
         open = false
       },
@@ -155,8 +160,9 @@ export class ModelCluster {
     const correlationId = request.correlationId ?? 0
     const partition = this.partitions[request.partition ?? 0]!
     const bytes = request.recordBatch as Buffer
-    validateBatch(bytes, { maxBatchBytes: 1 << 30, deep: true })
-    const error = this.#refusal(partition, brokerId)
+    const { recordCount } = validateBatch(bytes, { maxBatchBytes: 1 << 30, deep: true })
+    const tooLarge = recordCount > this.#recordsPerBatchMax
+    const error = tooLarge ? new StratalogError('MESSAGE_TOO_LARGE') : this.#refusal(partition, brokerId)
     if (error !== null) return { correlationId, error: toErrorDetail(error) }
     const ack = append(partition, bytes)
     if (ack instanceof StratalogError) return { correlationId, error: toErrorDetail(ack) }

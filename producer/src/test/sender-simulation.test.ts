@@ -18,6 +18,7 @@ interface Scenario {
   readonly maxInFlight: number
   readonly lingerMs: number
   readonly deliveryTimeoutMs: number
+  readonly recordsPerBatchMax: number
   readonly rates: FaultRates
 }
 
@@ -33,8 +34,8 @@ const BATCH_BYTES_MAX = 400
 async function simulate(scenario: Scenario, idempotent: boolean): Promise<{ sent: Sent[]; cluster: ModelCluster }> {
   const time = new VirtualTime()
   const random = seededRandom(scenario.seed)
-  const { partitionCount, rates, lingerMs, maxInFlight, deliveryTimeoutMs } = scenario
-  const cluster = new ModelCluster({ time, random, partitionCount, rates, faultsForMs: 3_000 })
+  const { partitionCount, rates, lingerMs, maxInFlight, deliveryTimeoutMs, recordsPerBatchMax } = scenario
+  const cluster = new ModelCluster({ time, random, partitionCount, rates, faultsForMs: 3_000, recordsPerBatchMax })
   const port = cluster.port()
   const pool = new BuilderPool('none', undefined)
   const accumulator = new RecordAccumulator(
@@ -110,6 +111,7 @@ const scenarios: fc.Arbitrary<Scenario> = fc.record({
   maxInFlight: fc.integer({ min: 1, max: 5 }),
   lingerMs: fc.constantFrom(0, 0, 5),
   deliveryTimeoutMs: fc.constantFrom(60_000, 60_000, 400),
+  recordsPerBatchMax: fc.constantFrom(1_000, 1_000, 4, 1),
   rates: fc.record({
     refuse: rate(0.2),
     doubt: rate(0.2),

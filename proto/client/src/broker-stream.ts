@@ -11,6 +11,7 @@ import type { StratalogError } from '@stratalog/proto'
 import type { BrokerAddress } from './address.ts'
 import { fromCallError } from './call-error.ts'
 import type { BrokerConnection } from './connection.ts'
+import { tellFrame } from './frame-memory.ts'
 
 /** What a stream needs of an RpcMethod. */
 export interface StreamMethod<RequestIn, ResponseOut> {
@@ -41,6 +42,22 @@ export interface StreamOptions {
   readonly onClose?: () => void
 }
 
+/** Told of one message on its way to the socket. */
+export interface WriteListeners {
+  /** It was handed to the socket. Never called when the stream ends first. */
+  readonly onWritten?: () => void
+  /** The buffer that it was copied into, which `freeFrame` may free later. */
+  readonly onFramed?: (frame: Uint8Array) => void
+}
+
+const NO_LISTENERS: WriteListeners = {}
+
+interface GivenMessage<RequestIn> {
+  readonly message: RequestIn
+  readonly bytes: number
+  readonly listeners: WriteListeners
+}
+
 /** See the head of this file. */
 export class BrokerStream<RequestIn, ResponseOut> {
   readonly address: BrokerAddress
@@ -49,10 +66,10 @@ export class BrokerStream<RequestIn, ResponseOut> {
   readonly #handlers: StreamHandlers<ResponseOut>
   readonly #writeBufferBytesMax: number
   readonly #onClose: () => void
-  #call: ClientDuplexStream<RequestIn, ResponseOut> | null = null
+  #call: ClientDuplexStream<GivenMessage<RequestIn>, ResponseOut> | null = null
   #channel: GrpcClient | null = null
   /** Written before the connection stood; bounded by callers that heed `write`. */
-  #early: { readonly message: RequestIn; readonly bytes: number }[] = []
+  #early: GivenMessage<RequestIn>[] = []
   #unwrittenBytes = 0
   #full = false
   #halfClosed = false
@@ -94,11 +111,12 @@ export class BrokerStream<RequestIn, ResponseOut> {
    * @param bytes about its size on the wire; what backpressure counts.
    * @returns false when no more should be written before `onDrain` or `drained()`. The message itself is taken.
    */
-  write(message: RequestIn, bytes: number): boolean {
+  write(message: RequestIn, bytes: number, listeners: WriteListeners = NO_LISTENERS): boolean {
     if (this.#over || this.#halfClosed) return false
     this.#unwrittenBytes += bytes
-    if (this.#call === null) this.#early.push({ message, bytes })
-    else this.#send(this.#call, message, bytes)
+    const given = { message, bytes, listeners }
+    if (this.#call === null) this.#early.push(given)
+    else this.#send(this.#call, given)
     if (this.#unwrittenBytes >= this.#writeBufferBytesMax) this.#full = true
     return !this.#full
   }
@@ -152,7 +170,11 @@ export class BrokerStream<RequestIn, ResponseOut> {
     if (this.#over) return
     this.#channel = channel
     const { path, requestSerialize, responseDeserialize } = this.#method
-    const call = channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
+    const serialize = ({ message, listeners: { onFramed } }: GivenMessage<RequestIn>): Buffer => {
+      const serialised = requestSerialize(message)
+      return onFramed === undefined ? serialised : tellFrame(serialised, onFramed)
+    }
+    const call = channel.makeBidiStreamRequest(path, serialize, responseDeserialize, new Metadata())
     this.#call = call
     call.on('data', (message: ResponseOut) => {
       if (!this.#over) this.#handlers.onMessage(message)
@@ -163,13 +185,14 @@ export class BrokerStream<RequestIn, ResponseOut> {
     const early = this.#early
     this.#early = []
     this.#handlers.onOpen?.()
-    for (const { message, bytes } of early) this.#send(call, message, bytes)
+    for (const given of early) this.#send(call, given)
     if (this.#halfClosed) call.end()
   }
 
-  #send(call: ClientDuplexStream<RequestIn, ResponseOut>, message: RequestIn, bytes: number): void {
-    call.write(message, () => {
-      this.#unwrittenBytes -= bytes
+  #send(call: ClientDuplexStream<GivenMessage<RequestIn>, ResponseOut>, given: GivenMessage<RequestIn>): void {
+    call.write(given, (error?: Error | null) => {
+      this.#unwrittenBytes -= given.bytes
+      if (!error && !this.#over) given.listeners.onWritten?.()
       if (this.#full && !this.#over && this.#unwrittenBytes < this.#writeBufferBytesMax / 2) this.#drain()
     })
   }

@@ -19,10 +19,11 @@ export type {
   TopicConfigChange,
 } from './admin-types.ts'
 export { type BackoffOptions, backoffDelayMs, RETRY_BACKOFF } from './backoff.ts'
-export { BrokerStream, type StreamHandlers, WRITE_BUFFER_BYTES_MAX } from './broker-stream.ts'
+export { BrokerStream, type StreamHandlers, WRITE_BUFFER_BYTES_MAX, type WriteListeners } from './broker-stream.ts'
 export { Client, type ClientCallOptions, createClient } from './client.ts'
 export type { Purpose } from './connection.ts'
 export { durabilityName } from './durability.ts'
+export { freeFrame } from './frame-memory.ts'
 export { type Logger, type LogMethod, SILENT_LOGGER } from './logger.ts'
 export { type LeaderNews, MetadataCache } from './metadata-cache.ts'
 export { checkedChoice, checkedInteger, invalidOption, type NumberRange } from './option-check.ts'

@@ -1,4 +1,5 @@
 /** The compression codecs by name and by the number in bits 0-2 of a batch's attributes. */
+import { StratalogError } from '../stratalog-error.ts'
 
 /** Codec numbers as they stand in the attributes. Source: Kafka CompressionType. */
 export const Compression = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
@@ -8,14 +9,16 @@ export type CompressionName = keyof typeof Compression
 const NAMES: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 /** A codec number that no version of the format defines (5, 6 or 7). */
-export class UnsupportedCompressionError extends Error {
+export class UnsupportedCompressionError extends StratalogError {
   override readonly name = 'UnsupportedCompressionError'
-  readonly code = 'UNSUPPORTED_COMPRESSION_TYPE'
   /** The number found in the attributes. */
   readonly codecId: number
 
   constructor(codecId: number) {
-    super(`unknown compression codec ${codecId}; known are 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd`)
+    super(
+      'UNSUPPORTED_COMPRESSION_TYPE',
+      `unknown compression codec ${codecId}; known are 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd`,
+    )
     this.codecId = codecId
   }
 }

@@ -130,6 +130,32 @@ test('a small batch does not keep a large slab alive, a full one is not copied',
   assert.equal(large.buffer.byteLength, 10_000)
 })
 
+test('a builder goes on in the slabs that it is given, and takes a compressed batch out of its own', async () => {
+  const slab = Buffer.alloc(4_000)
+  const asked: number[] = []
+  const takeSlab = (bytesMin: number): Buffer | null => {
+    asked.push(bytesMin)
+    return bytesMin <= slab.length && bytesMin > 1_000 ? slab : null
+  }
+  const plain = new RecordBatchBuilder({ initialBytes: 1_000, takeSlab })
+  for (let index = 0; index < 4; index++) plain.append({ value: Buffer.alloc(700, index) })
+  const batch = plain.buildSync()
+  assert.equal(batch.buffer, slab.buffer)
+  assert.deepEqual(
+    Array.from(decodeBatchSync(batch), ({ value }) => value?.[0]),
+    [0, 1, 2, 3],
+  )
+  assert.equal(asked.length, 2)
+  const packed = new RecordBatchBuilder({ codec: 'gzip', initialBytes: 2_000, takeSlab })
+  for (let round = 0; round < 3; round++) {
+    packed.append({ value: Buffer.alloc(700, round) })
+    const built = round < 2 ? await packed.build() : packed.buildSync()
+    assert.equal(decodeBatchSync(built).next()?.value?.[0], round)
+    packed.reset()
+  }
+  assert.equal(asked.length, 3)
+})
+
 test('use out of turn stops at once', () => {
   const builder = new RecordBatchBuilder()
   assert.throws(() => builder.buildSync(), InvariantError)

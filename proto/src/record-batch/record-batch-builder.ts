@@ -42,6 +42,11 @@ export interface BuilderOptions {
   readonly compressionLevel?: number | undefined
   /** First size of the slab, which doubles as needed. Default 16 KiB. */
   readonly initialBytes?: number | undefined
+  /**
+   * Memory to go on in, of at least so many bytes and the builder's from then on; null = none, and it is allocated.
+   * For who builds many batches and knows when the bytes of one are not needed any more.
+   */
+  readonly takeSlab?: ((bytesMin: number) => Buffer | null) | undefined
 }
 
 /** What {@link RecordBatchBuilder.build} puts into the header. */
@@ -60,6 +65,7 @@ export class RecordBatchBuilder {
   readonly #codec: CompressionName
   readonly #level: number | undefined
   readonly #initialBytes: number
+  readonly #takeSlab: (bytesMin: number) => Buffer | null
   #slab: Buffer = EMPTY
   #size = RECORD_BATCH_OVERHEAD_BYTES
   #count = 0
@@ -71,6 +77,7 @@ export class RecordBatchBuilder {
     this.#codec = options.codec ?? 'none'
     this.#level = options.compressionLevel
     this.#initialBytes = Math.max(options.initialBytes ?? INITIAL_BYTES, RECORD_BATCH_OVERHEAD_BYTES)
+    this.#takeSlab = options.takeSlab ?? (() => null)
   }
 
   /** Bytes of the batch so far, uncompressed, header included: exact for codec `none`. */
@@ -109,7 +116,9 @@ export class RecordBatchBuilder {
     const records = slab.subarray(RECORD_BATCH_OVERHEAD_BYTES, this.#size)
     // The header is made before the await: the builder may be reset while the compression runs.
     const header = this.#header(options)
-    return join(header, await compress(this.#codec, records, this.#level))
+    const batch = join(header, await compress(this.#codec, records, this.#level))
+    if (this.#slab === EMPTY) this.#slab = slab
+    return batch
   }
 
   /** The finished batch, at once. */
@@ -117,6 +126,7 @@ export class RecordBatchBuilder {
     const slab = this.#seal()
     if (this.#codec === 'none') return this.#finishPlain(slab, options)
     const records = slab.subarray(RECORD_BATCH_OVERHEAD_BYTES, this.#size)
+    this.#slab = slab
     return join(this.#header(options), compressSync(this.#codec, records, this.#level))
   }
 
@@ -181,7 +191,9 @@ export class RecordBatchBuilder {
     const needed = this.#size + bytes
     if (needed <= this.#slab.length) return
     invariant(needed <= BATCH_BYTES_MAX, () => `batch of ${needed} bytes is over ${BATCH_BYTES_MAX}`)
-    const slab = Buffer.allocUnsafeSlow(Math.max(needed, this.#slab.length * 2, this.#initialBytes))
+    const slab =
+      this.#takeSlab(needed) ?? Buffer.allocUnsafeSlow(Math.max(needed, this.#slab.length * 2, this.#initialBytes))
+    invariant(slab.length >= needed, 'a slab is at least as large as was asked for')
     if (this.#count > 0) this.#slab.copy(slab, RECORD_BATCH_OVERHEAD_BYTES, RECORD_BATCH_OVERHEAD_BYTES, this.#size)
     this.#slab = slab
   }

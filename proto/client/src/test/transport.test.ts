@@ -14,6 +14,7 @@ import {
   type stratalog,
 } from '@stratalog/proto'
 import { createClient } from '../client.ts'
+import { freeFrame } from '../frame-memory.ts'
 import { startWireServer } from './wire-server.ts'
 
 const { describeCluster } = MetadataService
@@ -132,6 +133,38 @@ test('a stream carries gathered messages larger than any window, bounded in byte
     Array.from({ length: 24 }, (_, index) => index),
   )
   assert.ok(waits > 0)
+  server.stop()
+})
+
+test('frames are told once each and can be freed when the broker has answered', async () => {
+  const server = await startWireServer([{ method: produceStream, handler: acknowledge }])
+  await using client = createClient({ bootstrap: server.bootstrap })
+  const frames: Uint8Array[] = []
+  const received: number[] = []
+  let answered: () => void = () => {}
+  const stream = client.openStream(produceStream, client.options.bootstrap[0]!, 'produce', {
+    onMessage: (message) => {
+      received.push(...message.acks.map((ack) => ack.baseOffset ?? -1))
+      answered()
+    },
+    onEnd: () => {},
+  })
+  for (const bytes of [100_000, 300_000, 10]) {
+    const written = deferred<void>()
+    const answer = deferred<void>()
+    answered = answer.resolve
+    const recordBatch = Buffer.alloc(bytes)
+    const listeners = { onWritten: written.resolve, onFramed: (frame: Uint8Array) => void frames.push(frame) }
+    stream.write({ batches: [{ correlationId: 1, topic: 't', recordBatch }] }, bytes, listeners)
+    await Promise.all([written.promise, answer.promise])
+    const frame = frames.at(-1)!
+    assert.ok(frame.length > bytes && frame.length < bytes + 100)
+    freeFrame(frame)
+    assert.equal(frame.length === 0, bytes > 64 * 1024, 'small frames share their memory and are left alone')
+  }
+  assert.deepEqual(received, [100_000, 300_000, 10])
+  assert.equal(frames.length, 3)
+  stream.close()
   server.stop()
 })
 
