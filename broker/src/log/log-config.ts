@@ -19,6 +19,8 @@ export interface LogConfig {
   readonly flushPolicy: FlushPolicy
   /** Most bytes in one write and fdatasync (one batch may be larger). Default 4 MiB. */
   readonly groupBytesMax: number
+  /** Groups up to this are written on the calling thread: 128 KiB, the default, take about 40 us at 3.5 GB/s. */
+  readonly inlineWriteBytesMax: number
   /** Log bytes between two recovery checkpoints: what a start after a crash reads at most. Default 64 MiB. */
   readonly checkpointIntervalBytes: number
   /** `replicated` only: a background sync starts at the latest this long after a write. Default 100 ms. */
@@ -39,6 +41,7 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   retentionBytes: -1,
   flushPolicy: 'fsync',
   groupBytesMax: 4 * MEBIBYTE,
+  inlineWriteBytesMax: 128 * 1024,
   checkpointIntervalBytes: 64 * MEBIBYTE,
   backgroundSyncDelayMs: 100,
   diskFullRetryMs: 1000,

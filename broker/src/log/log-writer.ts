@@ -1,9 +1,9 @@
 /**
  * The write path: group commit, rolls, failures.
  *
- * While one write and fdatasync are under way, appended batches queue in memory; then all of them go out in one write
- * and one fdatasync. Small groups are written on this thread (microseconds into the page cache, cheaper than a
- * thread-pool hop), large ones on the pool.
+ * While one fdatasync is under way, appended batches queue in memory; then all of them go out in one write and one
+ * fdatasync. Small groups are written on this thread (microseconds into the page cache, cheaper than a thread-pool
+ * hop), large ones on the pool and beside the sync of the group before, so that the disk goes from sync to sync.
  *
  * Invariant: a flush resolves only after the fdatasync of all that it waited for (`replicated`: after the write).
  * Invariant: after a failed write or sync nothing is acknowledged any more and no sync is tried again.
@@ -17,9 +17,6 @@ import type { LogCore } from './log-core.ts'
 import { LogClosedError, LogDiskFullError, LogFlushSupersededError, LogIoError } from './log-errors.ts'
 import type { FileLease } from './open-file-cache.ts'
 import { Segment } from './segment.ts'
-
-/** Groups up to this are written on the calling thread: 128 KiB take about 40 us at 3.5 GB/s. */
-const SYNC_WRITE_BYTES_MAX = 128 * 1024
 
 interface FlushWaiter {
   readonly targetOffset: Offset
@@ -38,6 +35,10 @@ export class LogWriter {
   #activeLease: FileLease | null = null
   /** A write is under way on the active file, possibly beside a background sync. */
   #writing = false
+  /** A step waits for a sync: a write may begin beside it. */
+  #syncing = false
+  /** How the write beside the sync ended: null when well. */
+  #besideWrite: Promise<{ readonly error: unknown } | null> | null = null
   #backgroundSync: Promise<void> | null = null
   #cancelTimer: (() => void) | null = null
 
@@ -61,6 +62,7 @@ export class LogWriter {
 
   /** Starts to write what is pending, unless that is under way or waits for space. */
   wake(): void {
+    if (this.#syncing) this.#writeBeside()
     if (this.#pumping || this.#core.state.kind !== 'open') return
     this.#pumping = true
     void this.#pump()
@@ -147,9 +149,11 @@ export class LogWriter {
     const core = this.#core
     if (!this.#hasWork()) return
     await this.#guard(async () => {
-      if (core.tail.pendingCount > 0) await this.#writeGroup()
-      if (core.config.flushPolicy === 'fsync') await this.#sync()
-      else this.#syncInBackground()
+      if (core.config.flushPolicy === 'fsync') await this.#writeAndSync()
+      else {
+        if (core.tail.pendingCount > 0) await this.#writeGroup()
+        this.#syncInBackground()
+      }
       this.#resolveWaiters()
       if (this.#checkpointer.bytesSinceCheckpoint >= core.config.checkpointIntervalBytes) {
         await this.#sync()
@@ -157,6 +161,39 @@ export class LogWriter {
       }
     })
     core.setState({ kind: 'open' })
+  }
+
+  /** Syncs what was written beside the last sync, else writes a group and syncs that. */
+  async #writeAndSync(): Promise<void> {
+    const core = this.#core
+    const nothingToSync = core.flushedEndOffset === core.writtenEndOffset
+    if (nothingToSync && core.tail.pendingCount > 0) await this.#writeGroup()
+    if (this.#backgroundSync !== null) await this.#backgroundSync
+    if (core.state.kind === 'failed') throw core.state.error
+    if (core.flushedEndOffset === core.writtenEndOffset) return
+    this.#syncing = true
+    this.#writeBeside()
+    let besideWrite: { readonly error: unknown } | null = null
+    try {
+      await this.#syncActive()
+      this.#resolveWaiters()
+    } finally {
+      this.#syncing = false
+      besideWrite = await this.#besideWrite
+      this.#besideWrite = null
+    }
+    if (besideWrite !== null) throw besideWrite.error
+  }
+
+  /** Begins to write the next group beside the sync under way: one group, and none that needs a roll. */
+  #writeBeside(): void {
+    const { tail, config, truncatingTo } = this.#core
+    if (this.#besideWrite !== null || truncatingTo !== null) return
+    if (tail.pendingBytes <= config.inlineWriteBytesMax || this.#mustRoll()) return
+    this.#besideWrite = this.#writeGroup().then(
+      () => null,
+      (error: unknown) => ({ error }),
+    )
   }
 
   /** Writes the next group of pending batches; rolls first when the active segment has no room for its first batch. */
@@ -172,7 +209,7 @@ export class LogWriter {
     const { file } = this.#activeLease
     this.#writing = true
     try {
-      if (sizeBytes <= SYNC_WRITE_BYTES_MAX) file.writeSync(group, active.sizeBytes)
+      if (sizeBytes <= core.config.inlineWriteBytesMax) file.writeSync(group, active.sizeBytes)
       else await file.write(group, active.sizeBytes)
     } catch (error) {
       // A part of the group may be in the file: cut it off, so that the next write finds the end where it belongs.

@@ -30,7 +30,7 @@ export interface LogPersisterOptions {
 }
 
 /** Entries that share a flush, about: acknowledgements then come in steps of this size while the disk is busy. */
-const FLUSH_BYTES = 512 * 1024
+const FLUSH_BYTES = 256 * 1024
 /** Entries handed to the log and not flushed, at most: a few of its write groups, so that the disk never waits for us. */
 const UNFLUSHED_BYTES_MAX = 16 * 1024 * 1024
 

@@ -57,6 +57,17 @@ export class FakeInode {
     this.#changes = []
   }
 
+  /** Makes the changes up to that serial durable: those since the sync began are not part of it. */
+  syncUpTo(serial: number): void {
+    const count = this.#changes.findLastIndex((change) => change.serial <= serial) + 1
+    for (const change of this.#changes.splice(0, count)) this.#durable = applyChange(this.#durable, change)
+  }
+
+  /** Serial of the newest unsynced change, -1 if none. */
+  get lastSerial(): number {
+    return this.#changes.at(-1)?.serial ?? -1
+  }
+
   /** A file whose durable bytes are what this one keeps after a crash. */
   afterCrash(loss: CrashLoss, random: () => number, tornSerial: number): FakeInode {
     let kept = this.#durable

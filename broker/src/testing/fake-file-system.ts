@@ -328,9 +328,10 @@ class FakeFileHandle implements FileHandle {
     await this.#disk.turn()
     this.#require(false, 'fdatasync')
     this.#disk.mutate(`datasync ${this.path}`)
+    const { lastSerial } = this.#inode
     await this.#disk.sync(this.path)
     await this.#disk.turn()
-    this.#inode.sync()
+    this.#inode.syncUpTo(lastSerial)
   }
 
   async truncate(length: number): Promise<void> {

@@ -26,6 +26,7 @@ export const CRASH_CONFIG: LogConfig = {
   indexIntervalBytes: 300,
   checkpointIntervalBytes: 1_500,
   groupBytesMax: 1_200,
+  inlineWriteBytesMax: 200,
   retentionMs: -1,
 }
 
@@ -151,15 +152,18 @@ export class LogWorkload {
       const now = Math.min(left, 1 + Math.floor(this.#random() * 3))
       this.#appendSome(subject, now)
       left -= now
-      const flushed = subject.log.flush()
+      const flushes = [subject.log.flush()]
       if (this.#random() < 0.4 && left > 0) {
         // A batch that is pending while the flush, and perhaps a checkpoint, is under way.
         for (let turns = Math.floor(this.#random() * 60); turns > 0; turns--) await null
         this.#appendSome(subject, 1)
         left--
+        // One that is asked for is written beside the sync under way, if it is large.
+        if (this.#random() < 0.6) flushes.push(subject.log.flush())
       }
-      const end = await flushed
-      this.model.acknowledgedEnd = Math.max(this.model.acknowledgedEnd, end)
+      for (const end of await Promise.all(flushes)) {
+        this.model.acknowledgedEnd = Math.max(this.model.acknowledgedEnd, end)
+      }
     }
     this.model.acknowledgedEnd = Math.max(this.model.acknowledgedEnd, await subject.log.flush())
   }
