@@ -9,7 +9,7 @@ const MEBIBYTE = 1024 * 1024
 
 const program = new Command('bench')
   .description('Produce and consume at several record sizes, fsync on, beside a bare file writer on the same disk.')
-  .option('--mib <n>', 'MiB of values that each run writes', positive, 512)
+  .option('--mib <n>', 'MiB of values that each run writes', positive, 1024)
   .option('--rounds <n>', 'how often each size is run; the table shows medians', positive, 3)
   .option('--partitions <n>', 'partitions of the topic', positive, 1)
   .option('--sizes <list>', 'record sizes in bytes, comma-separated', '100,1024,10240')

@@ -6,7 +6,6 @@
  */
 import { NO_NODE, type NodeId, type Term } from './ids.ts'
 import type { VoteRequestMessage, VoteResponseMessage } from './messages.ts'
-import { PRIORITY_MAX } from './options.ts'
 import type { Raft } from './raft.ts'
 import { broadcastAppend, broadcastHeartbeat } from './replication.ts'
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts'
@@ -116,9 +115,7 @@ export function handleVoteRequest<D>(raft: Raft<D>, message: VoteRequestMessage)
   const free = raft.vote === NO_NODE && raft.leaderId === NO_NODE
   const mayVote = raft.vote === message.from || free || (preVote && message.term > raft.term)
   // Learners vote, too: one may have been promoted without having heard of it yet, and be needed for a majority.
-  const upToDate = raft.log.isUpToDate(message.lastEnd, message.lastTerm)
-  const granted = mayVote && upToDate
-  if (!upToDate && raft.priority < PRIORITY_MAX) raft.forgoPatience()
+  const granted = mayVote && raft.log.isUpToDate(message.lastEnd, message.lastTerm)
   if (raft.tracing) traceVote(raft, message, granted ? 'vote-cast' : 'vote-rejected')
   const type = preVote ? 'pre-vote-response' : 'vote-response'
   // A grant carries the term asked for, which in a pre-vote is not this node's; a rejection tells this node's term.

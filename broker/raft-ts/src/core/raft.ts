@@ -140,20 +140,8 @@ export class Raft<D> {
 
   /** Draws a new election timeout from [n, 2n), and more for nodes that should lead less. */
   resetElectionTimeout(): void {
-    this.#drawElectionTimeout()
-    this.electionTimeout += Math.ceil(((PRIORITY_MAX - this.priority) * this.options.electionTicks) / 4)
-  }
-
-  /**
-   * A candidate has less than this node and must not win: does not let it go first again, however unwilling to lead.
-   * Otherwise a node with the only complete log could be kept from its turn for ever by those who cannot win.
-   */
-  forgoPatience(): void {
-    this.#drawElectionTimeout()
-  }
-
-  #drawElectionTimeout(): void {
     const { electionTicks, random } = this.options
-    this.electionTimeout = electionTicks + Math.min(electionTicks - 1, Math.floor(random() * electionTicks))
+    const drawn = electionTicks + Math.min(electionTicks - 1, Math.floor(random() * electionTicks))
+    this.electionTimeout = drawn + Math.ceil(((PRIORITY_MAX - this.priority) * electionTicks) / 4)
   }
 }

@@ -1,0 +1,20 @@
+/**
+ * Seeds that once found a bug in raft-ts, kept so that it does not come back unseen.
+ *
+ * A seed stands for the same run only as long as the simulator draws the same numbers; what each bug was is written down,
+ * and the planted bugs of `../mutants` bring the classes back for good.
+ */
+
+/** One finding. */
+export interface RegressionSeed {
+  readonly seed: number
+  readonly found: string
+}
+
+/** In the order in which they were found. */
+export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
+  { seed: 1, found: 'hasReady() stayed true while committed entries were being loaded: a shell would spin' },
+  { seed: 8, found: 'a candidate led on the votes of others before its own vote was durable' },
+  { seed: 157, found: 'an old answer of a new node restarted a hand-over that had long succeeded' },
+  { seed: 280, found: 'leadership transfers put off the quorum checks of a leader' },
+]
