@@ -10,7 +10,8 @@ import type { LoadJob } from './job.ts'
 import { PayloadPool } from './payload.ts'
 
 const BATCH_BYTES = 128 * 1024
-const GROUP_BYTES = 1024 * 1024
+/** Not the full MiB: writes of exactly 1 MiB at a multiple of it were measured to take 6 times as long (ext4, Linux 6.18). */
+const GROUP_BYTES = 7 * BATCH_BYTES
 
 /** Returns when the last group is on the disk. */
 export async function bareWriteLoad(job: LoadJob): Promise<void> {

@@ -149,3 +149,25 @@ test('a failed write of term or vote is a failure of the group', async () => {
   assert.deepEqual([persisted.length, failures.length], [0, 1])
   await log.close()
 })
+
+test('a commit position is not stored ahead of the log that it speaks of', async () => {
+  const { fileSystem, hardStates, log, persister, persisted } = await newPersister()
+  persister.submit(request({ hardState: { term: 1, vote: 1, commit: 0 }, entries: [entry(0, 1), entry(1, 3)] }))
+  await settled()
+  const release = fileSystem.holdSyncs()
+  persister.submit(
+    request({
+      hardState: { term: 2, vote: null, commit: 3 },
+      truncateTo: 1,
+      entries: [entry(1, 3, 2), entry(3, 4, 2)],
+    }),
+  )
+  await settled()
+  assert.deepEqual(hardStates.get('raft/t-0'), { term: 2, vote: null, commit: 0 })
+  release()
+  await settled()
+  assert.equal(persisted.length, 2)
+  await persister.close()
+  assert.deepEqual(hardStates.get('raft/t-0'), { term: 2, vote: null, commit: 3 })
+  await log.close()
+})

@@ -8,9 +8,11 @@
  *
  * The commit position alone is never worth a sync: it is kept for the next write of term or vote, and for the close. A
  * restart learns it anew from the first entry that its leader commits.
+ * Invariant: a commit position is stored only when the log that it speaks of is durable. Term and vote may be ahead of
+ * the log; a commit position that is would, after a crash between the two, vouch for a tail that was to be cut.
  */
 import { invariant, toOffset } from '@stratalog/proto'
-import type { HardState, PersistRequest } from 'raft-ts'
+import type { HardState, PersistRequest, Position } from 'raft-ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { batchOf } from './entry-codec.ts'
 import type { HardStateStore } from './hard-state-store.ts'
@@ -48,11 +50,14 @@ export class LogPersister {
   #onHeldBack: (() => void) | null = null
   #stored: HardState | null
   #latest: HardState | null
+  /** Commit position of the last request that is durable as a whole. */
+  #durableCommit: Position
 
   constructor(options: LogPersisterOptions) {
     this.#options = options
     this.#stored = options.hardStates.get(options.hardStateKey)
     this.#latest = this.#stored
+    this.#durableCommit = this.#stored?.commit ?? 0
   }
 
   /** Queues a request. Entries are owned by the log from here on. */
@@ -78,10 +83,10 @@ export class LogPersister {
       this.#onHeldBack = resolve
     })
     while (this.#flushCount > 0 && !this.#isHeldBack()) await Promise.race([this.#tail, heldBack])
-    const stale = this.#latest !== null && this.#latest.commit !== this.#stored?.commit
-    if (!stale || this.#failed) return
+    if (this.#stored === null || this.#failed || this.#stored.commit === this.#durableCommit) return
     // It only saves the next start some work: a store that fails now is no reason not to close the log.
-    await this.#options.hardStates.put(this.#options.hardStateKey, this.#latest).catch(() => undefined)
+    const latest = { ...this.#stored, commit: this.#durableCommit }
+    await this.#options.hardStates.put(this.#options.hardStateKey, latest).catch(() => undefined)
   }
 
   /** Whether the log takes no appends for now; `resume` is called when it does. */
@@ -112,7 +117,10 @@ export class LogPersister {
       this.#unflushedBytes -= sizeBytes
       if (this.#failed) return
       if (failure === null) {
-        for (const request of requests) this.#options.onPersisted(request)
+        for (const request of requests) {
+          this.#durableCommit = request.hardState?.commit ?? this.#durableCommit
+          this.#options.onPersisted(request)
+        }
         this.resume()
       } else {
         this.#failed = true
@@ -178,8 +186,8 @@ export class LogPersister {
     for (const { hardState } of requests) this.#latest = hardState ?? this.#latest
     const latest = this.#latest
     if (latest === null || (latest.term === this.#stored?.term && latest.vote === this.#stored.vote)) return null
-    this.#stored = latest
-    return this.#options.hardStates.put(this.#options.hardStateKey, latest)
+    this.#stored = { ...latest, commit: this.#durableCommit }
+    return this.#options.hardStates.put(this.#options.hardStateKey, this.#stored)
   }
 }
 
