@@ -9,6 +9,7 @@ import { NO_NODE, type Position } from './ids.ts'
 import { invariant } from './invariant.ts'
 import { changeMembership, isVoter, type MembershipResult } from './membership.ts'
 import type { Raft } from './raft.ts'
+import { releaseReads } from './read-index.ts'
 import { broadcastAppend, maybeCommit, sendAppend } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 
@@ -37,6 +38,8 @@ function switchTo<D>(raft: Raft<D>, result: Extract<MembershipResult, { kind: 'c
   if (raft.tracing) raft.trace({ kind: 'configuration', term: raft.term, confState: result.confState })
   if (raft.role !== 'leader') return
   raft.wake()
+  // A new member has as long as any other to be heard from before it counts as gone.
+  for (const peer of raft.tracker.members) peer.heardAt = Math.min(peer.heardAt, raft.ticks)
   const own = raft.tracker.get(raft.id)
   if (own === undefined || own.learner) {
     // Removed or demoted: it has led long enough to commit that; now somebody else should.
@@ -45,6 +48,8 @@ function switchTo<D>(raft: Raft<D>, result: Extract<MembershipResult, { kind: 'c
   }
   if (maybeCommit(raft)) broadcastAppend(raft)
   else sendToAll(raft)
+  // Those whose answers reads were waiting for may have been removed.
+  releaseReads(raft)
   if (raft.transferTarget !== NO_NODE && !isVoter(raft.confState, raft.transferTarget)) raft.transferTarget = NO_NODE
 }
 

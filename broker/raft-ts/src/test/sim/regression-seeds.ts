@@ -17,4 +17,6 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   { seed: 8, found: 'a candidate led on the votes of others before its own vote was durable' },
   { seed: 157, found: 'an old answer of a new node restarted a hand-over that had long succeeded' },
   { seed: 280, found: 'leadership transfers put off the quorum checks of a leader' },
+  { seed: 20001870, found: 'reads that waited for a voter that was then removed were never answered' },
+  { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
 ]

@@ -80,6 +80,7 @@ export class Observer {
     node.vote = hardState?.vote ?? null
     node.leads = false
     node.ticks = 0
+    node.configuredAt = 0
     node.heardAt.clear()
     node.commit = node.raw!.commit
     this.#softTerms.set(node.id, node.term)
@@ -93,6 +94,7 @@ export class Observer {
 
   /** A configuration is in force at a node: who is new in it has its time to be heard from. */
   configured(node: SimNode, before: ConfState, after: ConfState): void {
+    node.configuredAt = node.ticks
     for (const id of [...after.voters, ...after.learners]) if (!isVoter(before, id)) node.heardAt.set(id, node.ticks)
   }
 

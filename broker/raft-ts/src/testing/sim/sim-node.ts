@@ -61,6 +61,8 @@ export class SimNode {
   /** Ticks in this life, and the tick at which each other node was last heard from in the present term. */
   ticks = 0
   readonly heardAt: Map<NodeId, number> = new Map()
+  /** The tick at which its configuration came into force. */
+  configuredAt = 0
 
   constructor(id: NodeId, disk: SimDisk, confState: ConfState, tickMs: number, priority: number) {
     this.id = id

@@ -47,6 +47,8 @@ export function termHasCandidate(ledger: Ledger, node: SimNode, next: HardState)
 
 /** A leader that hears of no majority for two election timeouts is none any more (dissertation 6.2). */
 export function leaderHearsMajority(node: SimNode, electionTicks: number): void {
+  // Another majority may be asked for from one tick to the next: it has its time as well.
+  if (node.ticks - node.configuredAt <= 2 * electionTicks + 2) return
   const { confState } = node.app
   hold(
     hearsMajority(node, confState.voters, electionTicks) &&
