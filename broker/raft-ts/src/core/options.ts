@@ -56,7 +56,10 @@ export interface RaftOptions<D> {
    * the conformance scripts want it. Default true.
    */
   batchAppends?: boolean
-  /** Hand out a persist request when only the commit position changed. A log that learns it anew needs none. Default true. */
+  /**
+   * Hand out a persist request when only the commit position changed. A log that learns it anew needs none: off, it comes
+   * only with a new term or vote and with a change of the configuration. Default true.
+   */
   persistCommit?: boolean
   /** Followers pass proposals on to the leader instead of refusing them. Default false. */
   forwardProposals?: boolean

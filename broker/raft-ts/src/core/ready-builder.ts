@@ -6,6 +6,7 @@
  * nothing under way can replace those entries. Otherwise the next request attests them again, and every change of term
  * makes a next request (RELIABILITY: a flush that completes after a truncate and a new append).
  */
+import type { Entry } from './entry.ts'
 import { NO_NODE, type NodeId, type Position, type Term } from './ids.ts'
 import type { Message } from './messages.ts'
 import { maybeAutoLeave } from './proposals.ts'
@@ -28,6 +29,8 @@ export class ReadyBuilder<D> {
   #term: Term
   #vote: NodeId
   #commit: Position
+  /** The commit position of the last hard state that was handed out. */
+  #storedCommit: Position
   /** Term in which `leaderReady` was announced. */
   #readyTerm: Term = 0
   #outstanding: PersistRequest<D>[] = []
@@ -40,6 +43,7 @@ export class ReadyBuilder<D> {
     this.#term = raft.term
     this.#vote = raft.vote
     this.#commit = raft.log.committed
+    this.#storedCommit = raft.log.committed
   }
 
   hasReady(): boolean {
@@ -141,10 +145,15 @@ export class ReadyBuilder<D> {
       return null
     }
     let hardState: HardState | null = null
-    if (voted || (commitMoved && (raft.options.persistCommit || snapshot !== null))) {
+    if (
+      voted ||
+      (commitMoved && (raft.options.persistCommit || snapshot !== null)) ||
+      this.#provesOlderChange(entries)
+    ) {
       hardState = { term: raft.term, vote: raft.vote === NO_NODE ? null : raft.vote, commit: log.committed }
       this.#term = raft.term
       this.#vote = raft.vote
+      this.#storedCommit = log.committed
     }
     this.#commit = log.committed
     const request: PersistRequest<D> = {
@@ -158,6 +167,17 @@ export class ReadyBuilder<D> {
     }
     this.#outstanding.push(request)
     return request
+  }
+
+  /**
+   * Whether a change of the configuration is written while the stored commit position is behind. A change is proposed
+   * only once the one before has committed; who acknowledges it must remember that, or after a restart it would act on
+   * a configuration two changes old, whose majorities need not meet those of today.
+   */
+  #provesOlderChange(entries: readonly Entry<D>[]): boolean {
+    const { log } = this.#raft
+    if (log.configEntries.length === 0 || log.committed === this.#storedCommit) return false
+    return entries.some(({ kind }) => kind === 'config')
   }
 
   #takeCommitted(): Committed<D> | null {

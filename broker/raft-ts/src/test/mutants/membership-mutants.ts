@@ -6,6 +6,13 @@ import { type Mutant, plant } from './mutant.ts'
 /** See the file's header. */
 export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   plant(
+    'acknowledges-a-change-without-remembering-the-last',
+    'found here by the simulator',
+    'core/ready-builder.ts',
+    "return entries.some(({ kind }) => kind === 'config')",
+    "return entries.some(({ kind }) => kind === 'config') && log.committed < 0",
+  ),
+  plant(
     'joint-commit-asks-one-half-only',
     'dissertation 4.3',
     'core/tracker.ts',

@@ -18,5 +18,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   { seed: 157, found: 'an old answer of a new node restarted a hand-over that had long succeeded' },
   { seed: 280, found: 'leadership transfers put off the quorum checks of a leader' },
   { seed: 20001870, found: 'reads that waited for a voter that was then removed were never answered' },
+  {
+    seed: 378889653482,
+    found: 'without persistCommit a restart forgot two committed changes and led a configuration of the past',
+  },
   { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
 ]
