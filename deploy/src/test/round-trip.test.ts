@@ -114,6 +114,8 @@ test('a follower says that it lost the broker, and goes on when it is back', asy
     await output(broker.address, ['produce', 'news', '--key-separator', '='], 'a=first\n')
     const follower = startCommand(['consume', 'news', '--follow', '--count', '2'], { bootstrap: broker.address })
     const read = waitForOutput(follower, /second\n/)
+    // From the start: it may have ended before the last command below has.
+    const closed = once(follower, 'close')
     let stderr = ''
     follower.stderr?.on('data', (chunk: Buffer) => {
       stderr += chunk.toString()
@@ -123,7 +125,7 @@ test('a follower says that it lost the broker, and goes on when it is back', asy
     broker = await startBroker(folder, broker.port)
     await output(broker.address, ['produce', 'news', '--key-separator', '='], 'a=second\n')
     assert.equal(await read, 'first\nsecond\n')
-    await once(follower, 'close')
+    await closed
     assert.match(stderr, /^lost 127\.0\.0\.1:\d+.*; trying again\nreading from 127\.0\.0\.1:\d+ again\nread 2 records/m)
   } finally {
     await broker.stop()
