@@ -5,9 +5,10 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient } from '@stratalog/client'
+import { BrokerProcess } from 'stratalog'
 import type { LoadJob, LoadResult } from './load/job.ts'
 import { runLoad } from './load/load-process.ts'
-import { BrokerProcess } from './system/broker-process.ts'
+import { type ProcessStats, readProcessStats } from './system/process-stats.ts'
 
 /** Settings of a run. */
 export interface SpineOptions {
@@ -49,6 +50,7 @@ export async function runSpine(options: SpineOptions): Promise<SpineRound[]> {
 async function runRound(options: SpineOptions, valueBytes: number): Promise<SpineRound> {
   const directory = await mkdtemp(join(options.outDirectory, 'run-'))
   const nodeFlags = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${join(options.outDirectory, 'profiles')}`] : []
+  let broker: BrokerProcess | null = null
   try {
     const job: Omit<LoadJob, 'kind'> = {
       bootstrap: '',
@@ -60,14 +62,22 @@ async function runRound(options: SpineOptions, valueBytes: number): Promise<Spin
     }
     const bare = await runLoad({ ...job, kind: 'bare-write' })
     await rm(join(directory, 'bare.log'))
-    await using broker = await BrokerProcess.start(join(directory, 'data'), nodeFlags)
-    await createTopic(broker.bootstrap, job.topic, job.partitionCount)
-    const onBroker = { ...job, bootstrap: broker.bootstrap }
-    const before = broker.stats()
+    broker = await BrokerProcess.start({
+      brokerId: 1,
+      dataDir: join(directory, 'data'),
+      host: '127.0.0.1',
+      port: 0,
+      logPath: join(directory, 'broker.log'),
+      settings: { 'log.level': 'warn' },
+      nodeFlags,
+    })
+    await createTopic(broker.address, job.topic, job.partitionCount)
+    const onBroker = { ...job, bootstrap: broker.address }
+    const before = statsOf(broker)
     const produce = await runLoad({ ...onBroker, kind: 'produce' }, nodeFlags)
-    const between = broker.stats()
+    const between = statsOf(broker)
     const consume = await runLoad({ ...onBroker, kind: 'consume' }, nodeFlags)
-    const after = broker.stats()
+    const after = statsOf(broker)
     return {
       valueBytes,
       bare,
@@ -80,8 +90,13 @@ async function runRound(options: SpineOptions, valueBytes: number): Promise<Spin
       brokerPeakRssBytes: after.peakRssBytes,
     }
   } finally {
+    await broker?.stop()
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+function statsOf({ pid }: BrokerProcess): ProcessStats {
+  return readProcessStats(pid) ?? { cpuSeconds: Number.NaN, peakRssBytes: Number.NaN }
 }
 
 async function createTopic(bootstrap: string, name: string, partitionCount: number): Promise<void> {

@@ -23,6 +23,8 @@ export interface BrokerProcessOptions {
   readonly logPath: string
   /** Further settings of docs/config.md. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Flags of the broker's Node, such as `--cpu-prof`. */
+  readonly nodeFlags?: readonly string[]
 }
 
 /** A failure that a broker process reported before it ended. */
@@ -128,6 +130,7 @@ function spawnBroker(options: BrokerProcessOptions): ChildProcess {
       process.execPath,
       [
         ...(FROM_SOURCE ? ['--conditions=typescript-source'] : []),
+        ...(options.nodeFlags ?? []),
         main,
         'broker',
         ...['--data', options.dataDir, '--listen', `${options.host}:${options.port}`],
