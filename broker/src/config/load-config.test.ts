@@ -86,7 +86,7 @@ test('a bad value is an error that names key, value, source and what is allowed;
   assert.equal(problems.length, 6)
   assert.ok(
     problems.includes(
-      'broker.id = "one" (from environment variable STRATALOG_BROKER__ID) is not allowed: it must be 0 to 2147483647',
+      'broker.id = "one" (from environment variable STRATALOG_BROKER__ID) is not allowed: it must be 0 to 65535',
     ),
   )
   assert.ok(problems.some((text) => text.startsWith('listen = "nowhere"') && text.includes('HOST:PORT')))

@@ -18,6 +18,11 @@ export interface Settings {
   readonly 'data.dir': string
   readonly listen: string
   readonly advertised: string
+  readonly 'peer.listen': string
+  readonly 'peer.advertised': string
+  readonly 'cluster.id': string
+  readonly controllers: string
+  readonly join: string
   readonly 'log.level': 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
   readonly 'reflection.enabled': boolean
   readonly 'shutdown.grace.ms': number
@@ -29,6 +34,7 @@ export interface Settings {
   readonly 'flush.concurrency.max': number
   readonly 'index.cache.bytes': number
   readonly 'tail.cache.bytes': number
+  readonly 'replication.catch.up.bytes.per.second': number
   readonly 'limits.partition.uncommitted.bytes': number
   readonly 'limits.partition.producers.max': number
   readonly 'limits.connections.max': number
@@ -49,12 +55,18 @@ export const HOST_PORT_PATTERN: RegExp = /^(\[[0-9a-fA-F:.%a-z]+\]|[^\s:[\]]+):(
 
 const OPTIONAL_HOST_PORT = new RegExp(`^$|${HOST_PORT_PATTERN.source}`)
 
+/** The pattern above without its anchors. */
+const HOST_PORT = HOST_PORT_PATTERN.source.slice(1, -1)
+const HOST_PORT_LIST = new RegExp(`^$|^${HOST_PORT}(,${HOST_PORT})*$`)
+/** `ID@HOST:PORT,ID@HOST:PORT,...`. */
+const CONTROLLER_LIST = new RegExp(`^$|^\\d{1,5}@${HOST_PORT}(,\\d{1,5}@${HOST_PORT})*$`)
+
 /** The table. */
 export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Name]> } = {
   'broker.id': integer({
     default: 1,
     min: 0,
-    max: 2 ** 31 - 1,
+    max: 65_535,
     doc: 'Number of this broker, unique in its cluster. It is written into the data folder at the first start and cannot change afterwards.',
   }),
   'broker.rack': text({ default: '', doc: 'Failure domain of this broker, such as a host or a zone; empty for none.' }),
@@ -75,6 +87,36 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     pattern: OPTIONAL_HOST_PORT,
     allowed: 'HOST:PORT, or empty',
     doc: 'Address that clients are told to connect to. When empty, each client is told the address at which it reached the broker, which is right unless something translates addresses in between.',
+  }),
+  'peer.listen': text({
+    default: '127.0.0.1:9500',
+    pattern: HOST_PORT_PATTERN,
+    allowed: 'HOST:PORT, port 0 to 65535 (0: any free one)',
+    doc: 'Address that other brokers of the cluster connect to. A broker that is its only controller and is asked to join nobody listens here too, so that others can join it.',
+  }),
+  'peer.advertised': text({
+    default: '',
+    pattern: OPTIONAL_HOST_PORT,
+    allowed: 'HOST:PORT, or empty',
+    doc: 'Address that other brokers are told to connect to; the one of peer.listen when empty, which other hosts can only reach if it is neither a loopback address nor 0.0.0.0.',
+  }),
+  'cluster.id': text({
+    default: '',
+    pattern: /^[\w-]{0,64}$/,
+    allowed: 'up to 64 letters, digits, _ and -, or empty',
+    doc: 'Name of the cluster that this broker belongs to. When empty, the first controllers make one up, and a broker takes that of the cluster it joins. A data folder of another cluster is refused.',
+  }),
+  controllers: text({
+    default: '',
+    pattern: CONTROLLER_LIST,
+    allowed: 'ID@HOST:PORT of each controller, separated by commas, or empty',
+    doc: 'The brokers that found the cluster and hold its metadata, 1, 3 or 5 of them, by their peer addresses; the same on each of them. Empty: this broker alone founds a cluster, unless it is to join one.',
+  }),
+  join: text({
+    default: '',
+    pattern: HOST_PORT_LIST,
+    allowed: 'HOST:PORT of one or more brokers, separated by commas, or empty',
+    doc: 'Peer addresses of brokers of a running cluster that this broker is to join. Needed at its first start only.',
   }),
   'log.level': choice({
     default: 'info',
@@ -135,6 +177,11 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     default: 32 * MIB,
     min: MIB,
     doc: 'Newest batches kept in memory for readers at the end of their partitions, over all partitions.',
+  }),
+  'replication.catch.up.bytes.per.second': integer({
+    default: 100 * MIB,
+    min: 0,
+    doc: 'Bytes a second that a broker reads back from its disk for replicas that lag behind, over all partitions; 0 for no limit. What is still in memory is not counted.',
   }),
   'limits.partition.uncommitted.bytes': integer({
     default: 32 * MIB,

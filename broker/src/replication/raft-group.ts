@@ -29,7 +29,7 @@ import { stampEntry } from './entry-codec.ts'
 import { type HardStateStore, hardStateKey } from './hard-state-store.ts'
 import { LogPersister } from './log-persister.ts'
 import type { PeerTransport } from './peer-transport.ts'
-import { brokerOfNode, endOffsetAt, leaderEpochOfTerm, nodeOfBroker } from './raft-ids.ts'
+import { brokerOfNode, endOffsetAt, leaderEpochOfTerm, nodeOfReplica } from './raft-ids.ts'
 import { RaftStorage } from './raft-storage.ts'
 import type { Ticked, TickLoop } from './tick-loop.ts'
 
@@ -122,7 +122,7 @@ export class RaftGroup implements Ticked {
     const commit = this.#storage.initialState().hardState?.commit ?? this.#storage.startPosition()
     this.#highWatermark = endOffsetAt(commit)
     this.#node = new RawNode({
-      id: nodeOfBroker(brokerId),
+      id: nodeOfReplica({ brokerId, generation: 0 }),
       group: key,
       storage: this.#storage,
       electionTicks: ELECTION_TICKS,
