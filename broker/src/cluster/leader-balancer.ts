@@ -89,5 +89,5 @@ export class LeaderBalancer {
 /** Whether a broker is to lead nothing: it is being drained, or taken out of the cluster. */
 export function isLeaving(image: MetadataImage, brokerId: number): boolean {
   const broker = image.brokers.get(brokerId)
-  return broker !== undefined && (broker.drained || broker.decommissioning)
+  return broker !== undefined && (broker.isDrained || broker.isDecommissioning)
 }
