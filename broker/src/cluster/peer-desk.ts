@@ -24,15 +24,24 @@ export interface PeerDeskOptions {
   readonly onNews: (kind: string, body: Buffer, from: number) => string | null
   /** A broker can be reached (again). */
   readonly onUp: (brokerId: number) => void
+  /** Who can be reached has changed. */
+  readonly onChange: () => void
   readonly logger: PartitionLogger
 }
 
 /** See the file's header. */
 export class PeerDesk implements PeerListener {
   readonly #options: PeerDeskOptions
+  readonly #up = new Map<number, PeerIdentity>()
 
   constructor(options: PeerDeskOptions) {
     this.#options = options
+  }
+
+  /** Whether a broker can be reached, and is that very start of that very data folder. */
+  isUpAs(brokerId: number, directoryId: string, startEpoch: number): boolean {
+    const peer = this.#up.get(brokerId)
+    return peer !== undefined && peer.directoryId === directoryId && peer.startEpoch === startEpoch
   }
 
   mayReplicate(peer: PeerIdentity): boolean {
@@ -63,15 +72,19 @@ export class PeerDesk implements PeerListener {
   }
 
   onPeerUp(peer: PeerIdentity): void {
-    const { groups, onUp, logger } = this.#options
+    const { groups, onUp, onChange, logger } = this.#options
+    this.#up.set(peer.brokerId, peer)
     logger.info({ peer: peer.brokerId, version: peer.version }, 'a broker can be reached')
-    for (const group of groups.all()) group.peerUp(peer.brokerId)
+    groups.peerUp(peer.brokerId)
     onUp(peer.brokerId)
+    onChange()
   }
 
   onPeerDown(brokerId: number): void {
-    const { groups, logger } = this.#options
+    const { groups, onChange, logger } = this.#options
+    this.#up.delete(brokerId)
     logger.warn({ peer: brokerId }, 'a broker cannot be reached')
-    for (const group of groups.all()) group.peerLost(brokerId)
+    groups.peerLost(brokerId)
+    onChange()
   }
 }

@@ -27,6 +27,8 @@ export interface RegistrationRequest {
   readonly startEpoch: number
   /** The cluster that its folder belongs to; null for none yet. */
   readonly clusterId: string | null
+  /** Names this run of its process: the same in every repetition. */
+  readonly incarnationId: string
 }
 
 /** What it is told. */
