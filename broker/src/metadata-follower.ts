@@ -65,7 +65,14 @@ export class MetadataFollower {
       topicId: topic.topicId,
       config: resolveTopicConfig(topic.configs, this.#topicDefaults),
       partitionCount: topic.partitions.length,
-      partitions: topic.partitions.filter(({ replicas }) => replicas.includes(this.#brokerId)),
+      partitions: topic.partitions
+        .filter(({ replicas }) => replicas.includes(this.#brokerId))
+        .map(({ partition, replicas }) => ({
+          partition,
+          replicas: replicas.map((brokerId) => ({ brokerId, generation: 0 })),
+          target: null,
+          founding: true,
+        })),
     }
   }
 }
