@@ -25,7 +25,9 @@ import { createLogger, type Logger } from './observability/logger.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { PartitionEnvironment } from './partition/partition-types.ts'
 import { RetentionLoop } from './partition/retention-loop.ts'
-import { HardStateStore } from './replication/hard-state-store.ts'
+import { ByteRate } from './replication/byte-rate.ts'
+import { GroupStateStore } from './replication/group-state-store.ts'
+import { RaftGroupTable } from './replication/group-table.ts'
 import type { PeerTransport } from './replication/peer-transport.ts'
 import { type Clock, SYSTEM_CLOCK, TickLoop } from './replication/tick-loop.ts'
 import { BrokerServer } from './server/broker-server.ts'
@@ -246,10 +248,13 @@ async function partitionEnvironment(
     flusher: new FlushScheduler(settings['flush.concurrency.max']),
     openFiles,
     tails: new TailBudget(settings['tail.cache.bytes']),
-    hardStates: await HardStateStore.open(directory.store),
+    groupStates: await GroupStateStore.open(directory.store),
+    groups: new RaftGroupTable(),
     ticks,
     transport: NO_PEERS,
     random,
+    catchUp: new ByteRate(clock, settings['replication.catch.up.bytes.per.second']),
+    onReplicaLost: ({ topic, partition, error }) => logger.error({ topic, partition, err: error }, 'a copy is lost'),
     limits: {
       uncommittedBytesMax: settings['limits.partition.uncommitted.bytes'],
       producerCountMax: settings['limits.partition.producers.max'],

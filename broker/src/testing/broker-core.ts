@@ -12,9 +12,11 @@ import { TailBudget } from '../log/tail-cache.ts'
 import { MetadataFollower } from '../metadata-follower.ts'
 import type { Partition } from '../partition/partition.ts'
 import { PartitionRegistry } from '../partition/partition-registry.ts'
-import type { PartitionEnvironment } from '../partition/partition-types.ts'
+import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'
 import type { Acks, ProduceOutcome } from '../partition/produce-outcome.ts'
-import { HardStateStore } from '../replication/hard-state-store.ts'
+import { ByteRate } from '../replication/byte-rate.ts'
+import { GroupStateStore } from '../replication/group-state-store.ts'
+import { RaftGroupTable } from '../replication/group-table.ts'
 import { type Clock, TickLoop } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
@@ -43,6 +45,8 @@ export class BrokerCore {
   readonly controller: Controller
   readonly registry: PartitionRegistry
   readonly logged: readonly LoggedLine[]
+  /** Copies that were reported as lost. */
+  readonly lost: readonly LostReplica[]
   readonly environment: PartitionEnvironment
 
   private constructor(
@@ -50,11 +54,13 @@ export class BrokerCore {
     registry: PartitionRegistry,
     environment: PartitionEnvironment,
     logged: readonly LoggedLine[],
+    lost: readonly LostReplica[],
   ) {
     this.controller = controller
     this.registry = registry
     this.environment = environment
     this.logged = logged
+    this.lost = lost
   }
 
   /** Starts as the broker does: store, metadata, partitions, registration. */
@@ -62,6 +68,7 @@ export class BrokerCore {
     const { fileSystem, store, clock, topicsDirectory = '/data/topics', seed = 1 } = options
     const random = seededRandom(seed)
     const logged: LoggedLine[] = []
+    const lost: LostReplica[] = []
     const log = (level: LoggedLine['level']) => (fields: object, message: string) => {
       logged.push({ level, fields, message })
     }
@@ -71,10 +78,13 @@ export class BrokerCore {
       flusher: new FlushScheduler(),
       openFiles: new OpenFileCache({ fileSystem }),
       tails: new TailBudget(),
-      hardStates: await HardStateStore.open(store),
+      groupStates: await GroupStateStore.open(store),
+      groups: new RaftGroupTable(),
       ticks: new TickLoop(clock, 100),
       transport: { send: () => invariant(false, 'a group of one voter has nobody to send to') },
       random,
+      catchUp: new ByteRate(clock, 0),
+      onReplicaLost: (copy) => lost.push(copy),
       limits: {
         uncommittedBytesMax: options.uncommittedBytesMax ?? 32 * 1024 * 1024,
         producerCountMax: 1000,
@@ -92,7 +102,7 @@ export class BrokerCore {
     })
     await follower.start(controller.image)
     await controller.registerBroker({ brokerId: 1, host: '127.0.0.1', port: 9400, rack: '' })
-    return new BrokerCore(controller, registry, environment, logged)
+    return new BrokerCore(controller, registry, environment, logged, lost)
   }
 
   /** Creates a topic. */
