@@ -40,6 +40,7 @@ import { MetadataFollower } from './metadata-follower.ts'
 import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type {
+  LedPartition,
   LostReplica,
   PartitionEnvironment,
   PartitionLimits,
@@ -186,7 +187,7 @@ export class BrokerCore {
       brokerId,
       topicDefaults: options.topicDefaults,
       registry: this.registry,
-      onCarriedOut: (topic) => this.#considerTopic(topic),
+      onCarriedOut: (topic) => this.#consider(topic),
     })
   }
 
@@ -247,6 +248,7 @@ export class BrokerCore {
     await this.metadata.reached(registration.metadataOffset)
     this.#teardown.add('partitions', () => this.registry.close())
     await this.metadata.startFollowing(this.#follower)
+    this.#consider(null)
     const retention = new RetentionLoop(() => this.registry.all(), clock, limits.retentionCheckMs)
     const balancer = new LeaderBalancer({
       brokerId: this.environment.brokerId,
@@ -346,10 +348,10 @@ export class BrokerCore {
   }
 
   /** Gets the next generation for a copy that is lost. That of a partition is opened when the metadata says so. */
-  async #renew({ topicId, partition, generation }: LostReplica): Promise<void> {
-    const lost = { brokerId: this.environment.brokerId, generation }
-    const next = await this.controller.renewReplica(topicId, partition, lost)
-    if (topicId === METADATA_TOPIC_ID && next > generation) await this.#renewMetadata(next)
+  async #renew({ topicId, partition, brokerId, generation }: LostReplica): Promise<void> {
+    const next = await this.controller.renewReplica(topicId, partition, { brokerId, generation })
+    const isOwnMetadata = topicId === METADATA_TOPIC_ID && brokerId === this.environment.brokerId
+    if (isOwnMetadata && next > generation) await this.#renewMetadata(next)
   }
 
   #request(): RegistrationRequest {
@@ -429,16 +431,22 @@ export class BrokerCore {
   }
 
   /** A partition of this broker began or ceased to serve, or another leads it now. */
-  #onLeadership(partition: Partition): void {
-    if (partition.state().kind === 'serving' && partition.topicId.toString('hex') !== METADATA_TOPIC_ID) {
-      this.#news.began(this.#entryOf(partition))
-      this.#reconciler.consider(partition)
+  #onLeadership(partition: LedPartition): void {
+    const served = this.registry.get(partition.topic, partition.partition)
+    if (served === partition && served.state().kind === 'serving') {
+      this.#news.began(this.#entryOf(served))
+      this.#reconciler.consider(served)
     }
     this.status.changed()
   }
 
-  #considerTopic(topic: string): void {
-    for (const partition of this.#servedHere()) if (partition.topic === topic) this.#reconciler.consider(partition)
+  /** Partitions that serve already when they come to be known: they had nobody to ask. @param topic all when null. */
+  #consider(topic: string | null): void {
+    for (const partition of this.#servedHere()) {
+      if (topic !== null && partition.topic !== topic) continue
+      this.#news.began(this.#entryOf(partition))
+      this.#reconciler.consider(partition)
+    }
   }
 
   #newEnvironment(groupStates: GroupStateStore): PartitionEnvironment {

@@ -2,12 +2,12 @@
  * Carries out on this broker what the metadata says: which copies of which partitions to hold, with which settings, and
  * which to remove.
  *
- * The glue between controller and partitions, neither of which knows the other. What changed while the broker was down,
- * or before {@link start}, is found by comparing: start opens what the image says, and removes copies that are not its any
- * more. Owner: the broker's core; changes come one at a time from the metadata group.
+ * The glue between controller and partitions, neither of which knows the other. What changed while the broker was down is
+ * found by comparing: start opens what the image says, and removes copies that are not its any more.
+ * Owner: the broker's core; changes come one at a time from the metadata group.
  */
 import { invariant } from '@stratalog/proto'
-import type { MetadataChange } from './controller/controller.ts'
+import type { MetadataChange, MetadataFollowing } from './controller/metadata-group.ts'
 import type { MetadataImage, TopicImage } from './controller/metadata-image.ts'
 import type { MetadataRecord } from './controller/metadata-records.ts'
 import { resolveTopicConfig } from './controller/topic-config.ts'
@@ -26,9 +26,8 @@ export interface MetadataFollowerOptions {
 }
 
 /** See the file's header. */
-export class MetadataFollower {
+export class MetadataFollower implements MetadataFollowing {
   readonly #options: MetadataFollowerOptions
-  #started = false
 
   constructor(options: MetadataFollowerOptions) {
     this.#options = options
@@ -36,7 +35,6 @@ export class MetadataFollower {
 
   /** Opens all partitions that the image gives to this broker; from then on changes are carried out. Errors: those of the store. */
   async start(image: MetadataImage): Promise<void> {
-    this.#started = true
     await this.#options.registry.start([...image.topicsById.values()].map((topic) => this.#assignment(topic)))
   }
 
@@ -50,7 +48,6 @@ export class MetadataFollower {
 
   /** Carries out a change that is durable. */
   async carryOut({ records, before, after }: MetadataChange): Promise<void> {
-    if (!this.#started) return
     const changed = new Set<string>()
     for (const record of records) {
       switch (record.type) {

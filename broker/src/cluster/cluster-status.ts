@@ -9,7 +9,7 @@ import type { MetadataImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import type { Peers } from '../peer/peer-port.ts'
-import { hardStateKey } from '../replication/group-state-store.ts'
+import { groupKey } from '../replication/group-state-store.ts'
 import type { RaftGroupTable } from '../replication/group-table.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import type {
@@ -82,7 +82,7 @@ export class ClusterStatus implements ClusterView {
   leaderOf(topicId: string, partition: number): PartitionLeader {
     const { groups, leaders } = this.#options
     const told = leaders.get(topicId, partition)
-    const group = groups.get(hardStateKey(topicId, partition))
+    const group = groups.get(groupKey(topicId, partition))
     const known =
       group !== undefined && group.leaderEpoch >= told.leaderEpoch
         ? { leaderId: group.leaderId, leaderEpoch: group.leaderEpoch }
@@ -155,7 +155,7 @@ export class ClusterStatus implements ClusterView {
     // Of two that believe to lead, the later one is right.
     const led = new Map<string, PartitionStatus>()
     for (const status of [...answers.flatMap((each) => each ?? []), ...reportLed(registry, image(), filter)]) {
-      const key = hardStateKey(status.topicId, status.partition)
+      const key = groupKey(status.topicId, status.partition)
       if ((led.get(key)?.leaderEpoch ?? -1) < status.leaderEpoch) led.set(key, status)
     }
     const topics = [...image().topicsByName.values()]
@@ -165,7 +165,7 @@ export class ClusterStatus implements ClusterView {
       partitions.map((wanted) => {
         const { partition } = wanted
         return (
-          led.get(hardStateKey(topicId, partition)) ??
+          led.get(groupKey(topicId, partition)) ??
           statusWithoutLeader({ topic: name, topicId, partition }, wanted, (id) => this.#isUp(id))
         )
       }),

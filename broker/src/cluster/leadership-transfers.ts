@@ -9,7 +9,7 @@ import { StratalogError } from '@stratalog/proto'
 import type { MetadataImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
-import type { PartitionReplicaState } from '../partition/partition-types.ts'
+import type { ReplicaState } from '../replication/raft-group.ts'
 import type { Peers } from '../peer/peer-port.ts'
 import { brokerOfNode } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
@@ -85,13 +85,13 @@ export class LeadershipTransfers {
     }
     if (order.toBrokerId === brokerId) return brokerId
     const target = this.#choose(partition, order, topic.partitions[order.partition]?.replicas[0]?.brokerId ?? null)
-    if (!partition.transferLeadership(target.nodeId)) {
+    if (partition.transferLeadership(target.nodeId).kind !== 'started') {
       throw this.#error('LEADER_NOT_AVAILABLE', order, 'leadership is being handed over already')
     }
     return brokerOfNode(target.nodeId)
   }
 
-  #choose(partition: Partition, order: TransferOrder, preferred: number | null): PartitionReplicaState {
+  #choose(partition: Partition, order: TransferOrder, preferred: number | null): ReplicaState {
     const { brokerId } = this.#options
     const { toBrokerId } = order
     const others = partition.replicaStates().filter(({ nodeId }) => brokerOfNode(nodeId) !== brokerId)
@@ -130,7 +130,7 @@ export class LeadershipTransfers {
   }
 }
 
-function defectOf(state: PartitionReplicaState | undefined): string {
+function defectOf(state: ReplicaState | undefined): string {
   if (state === undefined) return 'it holds no replica'
   if (state.role !== 'voter') return 'its replica is still catching up'
   return state.isLive ? 'its replica is behind' : 'it does not answer'

@@ -4,7 +4,7 @@
 import type { MetadataImage, PartitionImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
-import type { PartitionReplicaState } from '../partition/partition-types.ts'
+import type { ReplicaState } from '../replication/raft-group.ts'
 import { nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
 import type { BrokerReport, PartitionFilter, PartitionProblemKind, PartitionStatus, ReplicaStatus } from './cluster-view.ts'
 import { wantedCopies } from './replica-reconciler.ts'
@@ -71,7 +71,7 @@ export function statusWithoutLeader(
 
 /** Members of a group as their leader sees them, and copies that should be members and are not. */
 export function replicaStatuses(
-  states: readonly PartitionReplicaState[],
+  states: readonly ReplicaState[],
   wanted: readonly Replica[],
   leader: { readonly brokerId: number; readonly logEndOffset: number },
 ): ReplicaStatus[] {
@@ -114,7 +114,7 @@ function isVoter(role: ReplicaStatus['role']): boolean {
 }
 
 function statusOf(
-  { nodeId, role, matchOffset, isLive, isCaughtUp }: PartitionReplicaState,
+  { nodeId, role, matchOffset, isLive, isCaughtUp }: ReplicaState,
   leader: { readonly brokerId: number; readonly logEndOffset: number },
 ): ReplicaStatus {
   const { brokerId, generation } = replicaOfNode(nodeId)

@@ -67,6 +67,8 @@ interface TopicEntry {
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
   readonly places: Map<number, Partition | StratalogError>
+  /** Of the copies that are open here, or could not be opened. */
+  readonly generations: Map<number, number>
 }
 
 /** See the file's header. */
@@ -175,6 +177,27 @@ export class PartitionRegistry {
     await this.#attempt(deleted, NOT_REMOVED, () => cleanUpTopic(deleted, this.#cleanUp))
   }
 
+  /**
+   * Brings the copies of a topic to what is assigned: removes those that are not this broker's any more, begins anew those
+   * whose generation went up, opens those that are missing.
+   */
+  async converge(assignment: TopicAssignment): Promise<void> {
+    const { brokerId } = this.#options.environment
+    const { places, generations } = this.#entryOf(assignment)
+    const wanted = new Map(
+      assignment.partitions.flatMap(({ partition, replicas, target }) => {
+        const own = copyOf(brokerId, replicas, target)
+        return own === null ? [] : [[partition, own.generation] as const]
+      }),
+    )
+    for (const partition of [...places.keys()]) {
+      const generation = wanted.get(partition)
+      if (generation === undefined) await this.removeReplica(assignment.topicId, partition)
+      else if (generation !== generations.get(partition)) await this.renewReplica(assignment, partition)
+    }
+    await this.#openAll([assignment])
+  }
+
   /** This broker holds the partition no longer: closes it and removes what it has; what fails is done at the next start. */
   async removeReplica(topicId: string, partition: number): Promise<void> {
     const found = this.#find(topicId)
@@ -231,30 +254,29 @@ export class PartitionRegistry {
         .map((placed) => ({ assignment, entry, ...placed }))
     })
     await runBounded(due, OPENING_COUNT_MAX, async ({ assignment, entry, partition, ...placed }) => {
-      const place = await this.#open(assignment, { partition, ...placed })
-      if (place !== null) entry.places.set(partition, place)
+      const own = copyOf(this.#options.environment.brokerId, placed.replicas, placed.target)
+      if (own === null) return
+      entry.generations.set(partition, own.generation)
+      entry.places.set(partition, await this.#open(assignment, { partition, ...placed }, own))
     })
     this.#notify()
   }
 
   #entryOf({ topic, topicId, partitionCount }: TopicAssignment): TopicEntry {
     const known = this.#topics.get(topic)
-    const entry = known ?? { topicId: Buffer.from(topicId, 'hex'), partitionCount, places: new Map() }
+    const entry = known ?? { topicId: Buffer.from(topicId, 'hex'), partitionCount, places: new Map(), generations: new Map() }
     entry.partitionCount = partitionCount
     this.#topics.set(topic, entry)
     return entry
   }
 
-  /** Null for a partition that this broker is not to hold. */
   async #open(
     { topic, topicId, config }: TopicAssignment,
-    { partition, replicas, target, founding }: PartitionAssignment,
-  ): Promise<Partition | StratalogError | null> {
+    { partition, replicas, founding }: PartitionAssignment,
+    { generation }: Replica,
+  ): Promise<Partition | StratalogError> {
     const { environment, topicsDirectory } = this.#options
-    const own = copyOf(environment.brokerId, replicas, target)
-    if (own === null) return null
     const name = { topic, partition }
-    const { generation } = own
     const initialVoters = founding ? replicas : null
     const directory = partitionDirectory(topicsDirectory, topic, partition)
     try {

@@ -30,8 +30,18 @@ export interface PartitionEnvironment {
   readonly catchUp: ByteRate
   /** A copy has lost what it acknowledged, and must be rebuilt as the next generation. Once per copy; must not throw. */
   readonly onReplicaLost: (lost: LostReplica) => void
+  /** Role, leader or readiness of a partition of this broker changed. Must not throw. */
+  readonly onLeadership: (partition: LedPartition) => void
   readonly limits: PartitionLimits
   readonly logger: PartitionLogger
+}
+
+/** What is told of a partition whose leadership changed. */
+export interface LedPartition {
+  readonly topic: string
+  /** 16 bytes. */
+  readonly topicId: Buffer
+  readonly partition: number
 }
 
 /** A copy that cannot vouch for its log any more: this broker's, or one that this broker leads. */

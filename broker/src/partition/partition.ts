@@ -382,6 +382,7 @@ export class Partition {
     const isOver = !isServing || leaderEpoch !== this.#leaderTerm
     this.#leaderTerm = leaderEpoch
     if (isOver && this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notLeader())
+    this.#environment.onLeadership(this)
     this.#notify()
   }
 

@@ -4,12 +4,18 @@ import type { Message, StepResult } from 'raft-ts'
 /** What the table needs of a group. */
 export interface AddressedGroup {
   readonly key: string
+  /** Broker id of its leader; null while none is known. */
+  readonly leaderId: number | null
+  /** Its term; 0 = no leader ever. */
+  readonly leaderEpoch: number
   /** Takes a message of another broker's node. Null when it has to wait for a look at the log first. */
   step(message: Message<Buffer>): StepResult | null
   /** A message to another broker could not be sent. */
   sendFailed(message: Message<Buffer>): void
   /** A broker is gone, as far as this one can see. */
   peerLost(brokerId: number): void
+  /** A broker can be reached (again). */
+  peerUp(brokerId: number): void
 }
 
 /** See the file's header. Owner: the broker; one per process. */
@@ -53,6 +59,11 @@ export class RaftGroupTable {
   /** A broker is gone: its groups look after themselves again. */
   peerLost(brokerId: number): void {
     for (const group of [...this.#groups.values()]) group.peerLost(brokerId)
+  }
+
+  /** A broker is back: groups that it has a copy of look after it. */
+  peerUp(brokerId: number): void {
+    for (const group of [...this.#groups.values()]) group.peerUp(brokerId)
   }
 
   /** All groups. */

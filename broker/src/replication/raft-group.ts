@@ -291,6 +291,13 @@ export class RaftGroup implements Ticked, AddressedGroup {
     this.#scheduleDrain()
   }
 
+  /** A broker is back: a group that has a copy there and has gone silent without it goes on. */
+  peerUp(brokerId: number): void {
+    const { voters, votersOutgoing, learners } = this.members
+    const isThere = (node: NodeId): boolean => node !== this.nodeId && brokerOfNode(node) === brokerId
+    if (voters.some(isThere) || votersOutgoing.some(isThere) || learners.some(isThere)) this.wake()
+  }
+
   /** Lets the timers of a silent group run again. */
   wake(): void {
     if (this.#stopped) return

@@ -85,6 +85,7 @@ export class BrokerCore {
       random,
       catchUp: new ByteRate(clock, 0),
       onReplicaLost: (copy) => lost.push(copy),
+      onLeadership: () => undefined,
       limits: {
         uncommittedBytesMax: options.uncommittedBytesMax ?? 32 * 1024 * 1024,
         producerCountMax: 1000,

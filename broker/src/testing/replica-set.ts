@@ -335,6 +335,7 @@ export class ReplicaSet {
       random: this.random,
       catchUp: new ByteRate(this.clock, this.#options.catchUpBytesPerSecond ?? 0),
       onReplicaLost: (copy) => lost.push(copy),
+      onLeadership: () => undefined,
       limits: { uncommittedBytesMax: 32 * 1024 * 1024, producerCountMax: 1000, producerIdExpirationMs: 1e12 },
       logger: { info: silent, warn: silent, error: silent },
     }
