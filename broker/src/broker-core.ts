@@ -84,6 +84,8 @@ export interface BrokerCoreOptions {
   readonly network: PeerNetwork
   /** `<data>/topics`. */
   readonly topicsDirectory: string
+  /** `<data>/metadata`. */
+  readonly metadataDirectory: string
   readonly topicDefaults: ReadonlyMap<string, string>
   readonly fileSystem: FileSystem
   readonly store: KeyValueStore
@@ -97,6 +99,8 @@ export interface BrokerCoreOptions {
   readonly onClusterId: (clusterId: string) => Promise<void>
   /** The broker cannot go on: it must stop. */
   readonly onFatal: (error: unknown) => void
+  /** Hears of copies that are lost, beside their being rebuilt; for tests. */
+  readonly onReplicaLost?: (lost: LostReplica) => void
   readonly process: () => ProcessFacts
   readonly limits: BrokerCoreLimits
   readonly logger: PartitionLogger
@@ -279,6 +283,8 @@ export class BrokerCore {
     network.setPeers(this.#directory.addresses())
     const generation = start.kind === 'resume' ? start.generation : (registration?.metadataGeneration ?? 0)
     await this.#openMetadata(generation, start.kind === 'found' ? start.voters : null)
+    // A controller that is alone need not wait for its next look.
+    if (this.metadata.isLeader && this.image.clusterId === null) await this.#found()
     registration ??= await this.#registrar.register(this.#request(), () =>
       this.controller.leaderId === null ? null : this.#registerOwn(),
     )
@@ -292,8 +298,8 @@ export class BrokerCore {
 
   async #openMetadata(generation: number, voters: Parameters<typeof MetadataCopy.open>[2]): Promise<void> {
     const { environment } = this
-    const { topicsDirectory, store, onFatal, network, clock, random, randomBytes, logger } = this.#options
-    const copy = await MetadataCopy.open({ environment, topicsDirectory }, generation, voters)
+    const { metadataDirectory, store, onFatal, network, clock, random, randomBytes, logger } = this.#options
+    const copy = await MetadataCopy.open({ environment, directory: metadataDirectory }, generation, voters)
     this.#copy = copy
     this.#teardown.add('metadata log', () => copy.close())
     const group = await MetadataGroup.open({
@@ -467,7 +473,10 @@ export class BrokerCore {
       transport: network,
       random,
       catchUp: new ByteRate(clock, limits.catchUpBytesPerSecond),
-      onReplicaLost: (lost) => this.#lost.report(lost),
+      onReplicaLost: (lost) => {
+        this.#options.onReplicaLost?.(lost)
+        this.#lost.report(lost)
+      },
       onLeadership: (partition) => this.#onLeadership(partition),
       limits: limits.partition,
       logger,

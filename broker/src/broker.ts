@@ -225,6 +225,7 @@ async function startCore(
     peerAddress,
     network,
     topicsDirectory: directory.topicsPath,
+    metadataDirectory: directory.metadataPath,
     topicDefaults,
     fileSystem,
     store: directory.store,

@@ -50,6 +50,11 @@ export class DataDirectory {
     return this.#properties
   }
 
+  /** Folder of this broker's copy of the metadata log. */
+  get metadataPath(): string {
+    return join(this.path, 'metadata')
+  }
+
   /** Folder of the partitions. */
   get topicsPath(): string {
     return join(this.path, 'topics')

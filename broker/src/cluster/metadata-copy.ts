@@ -19,8 +19,8 @@ import type { Replica } from '../replication/raft-ids.ts'
 /** Where the copy is. */
 export interface MetadataCopyOptions {
   readonly environment: PartitionEnvironment
-  /** `<data>/topics`. */
-  readonly topicsDirectory: string
+  /** `<data>/metadata`. */
+  readonly directory: string
 }
 
 /** See the file's header. */
@@ -78,11 +78,11 @@ export class MetadataCopy {
 }
 
 async function openPartition(
-  { environment, topicsDirectory }: MetadataCopyOptions,
+  { environment, directory }: MetadataCopyOptions,
   generation: number,
   initialVoters: readonly Replica[] | null,
 ): Promise<Partition> {
-  await environment.fileSystem.makeDirectory(topicsDirectory)
+  await environment.fileSystem.makeDirectory(directory)
   const spec = {
     topic: METADATA_TOPIC,
     topicId: METADATA_TOPIC_ID,
@@ -90,7 +90,7 @@ async function openPartition(
     generation,
     initialVoters,
     config: METADATA_PARTITION_CONFIG,
-    directory: partitionDirectory(topicsDirectory, METADATA_TOPIC, METADATA_PARTITION),
+    directory: partitionDirectory(directory, METADATA_TOPIC, METADATA_PARTITION),
   }
   return await Partition.open(spec, environment)
 }
