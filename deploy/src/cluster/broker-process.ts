@@ -55,9 +55,11 @@ export class BrokerProcess {
   /** Resolves with a sentence about its end, wanted or not. */
   readonly exited: Promise<string>
   readonly #child: ChildProcess
+  readonly #options: BrokerProcessOptions
 
   private constructor(child: ChildProcess, exited: Promise<string>, options: BrokerProcessOptions, port: number) {
     this.#child = child
+    this.#options = options
     this.exited = exited
     this.brokerId = options.brokerId
     this.host = options.host
@@ -103,6 +105,11 @@ export class BrokerProcess {
   /** Process id. */
   get pid(): number {
     return this.#child.pid ?? -1
+  }
+
+  /** Starts it again as it was, at the same port, once it has ended. Errors: as {@link start}. */
+  again(): Promise<BrokerProcess> {
+    return BrokerProcess.start({ ...this.#options, port: this.port })
   }
 
   /** Ends it in order; by force after a time. Resolves when it is gone. */
