@@ -21,7 +21,7 @@ export interface BrokerProcessOptions {
   readonly port: number
   /** Appended to. */
   readonly logPath: string
-  /** Further settings of docs/config.md. */
+  /** Further settings of docs/config.md. Other brokers reach it at a free port unless they say where. */
   readonly settings?: Readonly<Record<string, string>>
   /** Flags of the broker's Node, such as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[]
@@ -131,7 +131,8 @@ function spawnBroker(options: BrokerProcessOptions): ChildProcess {
   mkdirSync(dirname(options.logPath), { recursive: true })
   const log = openSync(options.logPath, 'a')
   const main = fileURLToPath(new URL(FROM_SOURCE ? '../main.ts' : '../main.js', import.meta.url))
-  const settings = { 'broker.id': String(options.brokerId), ...options.settings }
+  const peerListen = { 'peer.listen': `${options.host}:0` }
+  const settings = { 'broker.id': String(options.brokerId), ...peerListen, ...options.settings }
   try {
     return spawn(
       process.execPath,
