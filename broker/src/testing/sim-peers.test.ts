@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { isStratalogError } from '@stratalog/proto'
 import fc from 'fast-check'
 import type { Message } from 'raft-ts'
+import { seededRandom } from './fake-disk.ts'
 import { ManualClock, settled } from './manual-clock.ts'
 import { type PeersSubject, peersConformance } from './peers-conformance.ts'
 import { anyMessage, groupOf, heartbeat } from './raft-messages.ts'
@@ -12,14 +13,6 @@ import type { SimPeers } from './sim-peers.ts'
 
 const STEP_MS = 5
 const WAIT_MS = 10_000
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 0x1_0000_0000
-  }
-}
 
 /** What was just sent leaves before the time passes. */
 async function pass(clock: ManualClock, byMs: number): Promise<void> {
@@ -48,7 +41,7 @@ async function passing<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
 
 peersConformance('sim', async (): Promise<PeersSubject> => {
   const clock = new ManualClock()
-  const network = new SimPeerNetwork({ clock, random: seeded(1) })
+  const network = new SimPeerNetwork({ clock, random: seededRandom(1) })
   return {
     create: async (identity) => network.create(identity),
     until: (what, holds) => until(clock, what, holds),
@@ -71,7 +64,7 @@ interface Pair {
 
 async function pair(seed = 1): Promise<Pair> {
   const clock = new ManualClock()
-  const network = new SimPeerNetwork({ clock, random: seeded(seed) })
+  const network = new SimPeerNetwork({ clock, random: seededRandom(seed) })
   const create = (brokerId: number) =>
     network.create(() => ({ clusterId: 'c', brokerId, directoryId: `d${brokerId}`, startEpoch: 1, version: '0.1.0' }))
   const ends = [create(1), create(2)] as const
