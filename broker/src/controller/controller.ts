@@ -75,8 +75,6 @@ export class Controller {
   readonly #decisions: DecisionLoop
   readonly #sender: CommandSender
   readonly #producerIds: ProducerIds
-  /** Names this run of the process. */
-  readonly incarnationId: string
   #closed = false
   #underWay: Promise<unknown> = Promise.resolve()
 
@@ -92,7 +90,6 @@ export class Controller {
     })
     this.#sender = new CommandSender({ brokerId, group, decisions: this.#decisions, peers, clock, random })
     this.#producerIds = new ProducerIds(() => this.#execute({ type: 'allocate-producer-ids' }))
-    this.incarnationId = randomBytes(8).toString('hex')
   }
 
   /** The cluster, as far as this broker has followed. */
@@ -135,9 +132,8 @@ export class Controller {
    *
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, BROKER_DECOMMISSIONED, INVALID_REQUEST.
    */
-  async registerBroker(registration: Omit<BrokerRegistration, 'incarnationId'>): Promise<RegistrationAnswer> {
-    const { incarnationId } = this
-    const answer = await this.#execute({ type: 'register-broker', registration: { ...registration, incarnationId } })
+  async registerBroker(registration: BrokerRegistration): Promise<RegistrationAnswer> {
+    const answer = await this.#execute({ type: 'register-broker', registration })
     const metadataGeneration = this.image.brokers.get(registration.brokerId)?.metadataGeneration
     invariant(metadataGeneration !== undefined, 'a broker that has registered is in the image')
     const { clusterId, metadataOffset, result } = answer
