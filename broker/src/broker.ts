@@ -8,11 +8,20 @@
  * and the process itself belong to the command that starts it.
  */
 import { randomBytes } from 'node:crypto'
-import { type InvariantError, invariant, toBrokerId } from '@stratalog/proto'
+import { join } from 'node:path'
+import { type InvariantError, invariant, StratalogError, toBrokerId } from '@stratalog/proto'
 import type { BrokerConfig } from './config/load-config.ts'
 import { HOST_PORT_PATTERN } from './config/settings.ts'
 import { Controller } from './controller/controller.ts'
+import { MetadataGroup } from './controller/metadata-group.ts'
 import { MetadataStore } from './controller/metadata-store.ts'
+import {
+  METADATA_PARTITION,
+  METADATA_PARTITION_CONFIG,
+  METADATA_TOPIC,
+  METADATA_TOPIC_ID,
+} from './controller/metadata-topic.ts'
+import { PartitionReplicatedLog } from './controller/partition-replicated-log.ts'
 import { DataDirectory } from './data-directory.ts'
 import { failStop } from './fail-stop.ts'
 import { FlushScheduler } from './log/flush-scheduler.ts'
@@ -20,10 +29,12 @@ import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
+import { Partition } from './partition/partition.ts'
+import { claimFolder, partitionDirectory } from './partition/partition-folder.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { PartitionEnvironment } from './partition/partition-types.ts'
 import { RetentionLoop } from './partition/retention-loop.ts'
-import { HardStateStore } from './replication/hard-state-store.ts'
+import { HardStateStore, hardStateKey } from './replication/hard-state-store.ts'
 import type { PeerTransport } from './replication/peer-transport.ts'
 import { type Clock, SYSTEM_CLOCK, TickLoop } from './replication/tick-loop.ts'
 import { BrokerServer } from './server/broker-server.ts'
@@ -178,15 +189,29 @@ async function startParts(
   const environment = await partitionEnvironment(config, dependencies, directory, teardown)
   const registry = new PartitionRegistry({ topicsDirectory: directory.topicsPath, store: directory.store, environment })
   const follower = new MetadataFollower(brokerId, topicDefaults, registry)
-  const controller = await Controller.open({
+  const metadataPartition = await openMetadataPartition(environment, directory)
+  teardown.add('metadata log', () => metadataPartition.close(new StratalogError('SHUTTING_DOWN')))
+  const group = await MetadataGroup.open({
+    log: new PartitionReplicatedLog(metadataPartition),
     store: new MetadataStore(directory.store),
-    randomBytes,
     beside: (records, before) => follower.beside(records, before),
-    carryOut: (change) => follower.carryOut(change),
+    onFailed: (error) => failStop(logger, error),
+  })
+  const controller = new Controller({
+    brokerId,
+    group,
+    peers: null,
+    clock,
+    random: dependencies.random ?? Math.random,
+    randomBytes,
+    isBrokerUp: () => true,
   })
   teardown.add('partitions', () => registry.close())
+  teardown.add('metadata', () => group.close())
   teardown.add('controller', () => controller.close())
-  await follower.start(controller.image)
+  await controller.foundCluster({ clusterId, controllers: [{ brokerId, generation: 0 }] })
+  await controller.catchUp()
+  await group.startFollowing(follower)
   const retention = new RetentionLoop(() => registry.all(), clock, settings['retention.check.ms'])
   teardown.add('retention', () => retention.stop())
 
@@ -207,11 +232,31 @@ async function startParts(
   teardown.add('server', () => server.stop(0))
   const listen = parseHostPort(settings.listen)
   const address = await server.listen(listen.host, listen.port)
-  await controller.registerBroker({ brokerId, ...(advertised ?? address), rack: settings['broker.rack'] })
+  await controller.registerBroker({
+    brokerId,
+    clusterId,
+    ...(advertised ?? address),
+    rack: settings['broker.rack'],
+    peerHost: address.host,
+    peerPort: address.port,
+    directoryId,
+    startEpoch: (controller.image.brokers.get(brokerId)?.startEpoch ?? 0) + 1,
+  })
   server.admit()
   if (settings['reflection.enabled']) void server.addReflection()
   logger.info({ ...address, tookMs: Math.round(performance.now() - startedMs) }, 'ready')
   return started(address, clusterId, server)
+}
+
+async function openMetadataPartition(environment: PartitionEnvironment, { path }: DataDirectory): Promise<Partition> {
+  const owner = { topic: METADATA_TOPIC, topicId: METADATA_TOPIC_ID, partition: METADATA_PARTITION }
+  const { fileSystem, hardStates, brokerId } = environment
+  const parent = join(path, 'metadata-log')
+  const isNew = hardStates.get(hardStateKey(METADATA_TOPIC_ID, METADATA_PARTITION)) === null
+  await fileSystem.makeDirectory(parent)
+  await claimFolder(fileSystem, parent, owner, isNew)
+  const directory = partitionDirectory(parent, METADATA_TOPIC, METADATA_PARTITION)
+  return Partition.open({ ...owner, replicas: [brokerId], config: METADATA_PARTITION_CONFIG, directory }, environment)
 }
 
 async function partitionEnvironment(

@@ -4,7 +4,7 @@
  * The glue between controller and partitions, neither of which knows the other. Owner: broker.ts.
  */
 import { invariant } from '@stratalog/proto'
-import type { MetadataChange } from './controller/controller.ts'
+import type { MetadataChange, MetadataFollowing } from './controller/metadata-group.ts'
 import type { MetadataImage, TopicImage } from './controller/metadata-image.ts'
 import type { MetadataRecord } from './controller/metadata-records.ts'
 import { resolveTopicConfig } from './controller/topic-config.ts'
@@ -13,7 +13,7 @@ import type { PartitionRegistry, TopicAssignment } from './partition/partition-r
 import type { StoreOperation } from './storage/key-value-store.ts'
 
 /** See the file's header. */
-export class MetadataFollower {
+export class MetadataFollower implements MetadataFollowing {
   readonly #brokerId: number
   readonly #topicDefaults: ReadonlyMap<string, string>
   readonly #registry: PartitionRegistry
@@ -52,8 +52,7 @@ export class MetadataFollower {
         case 'topic-deleted':
           await this.#registry.remove(deletedTopic(before, record.topicId))
           break
-        case 'producer-ids-allocated':
-        case 'broker-registered':
+        default:
           break
       }
     }
@@ -65,7 +64,9 @@ export class MetadataFollower {
       topicId: topic.topicId,
       config: resolveTopicConfig(topic.configs, this.#topicDefaults),
       partitionCount: topic.partitions.length,
-      partitions: topic.partitions.filter(({ replicas }) => replicas.includes(this.#brokerId)),
+      partitions: topic.partitions
+        .map(({ partition, replicas }) => ({ partition, replicas: replicas.map(({ brokerId }) => brokerId) }))
+        .filter(({ replicas }) => replicas.includes(this.#brokerId)),
     }
   }
 }

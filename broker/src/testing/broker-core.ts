@@ -5,16 +5,25 @@
  */
 import { invariant, StratalogError, toBrokerId } from '@stratalog/proto'
 import { Controller } from '../controller/controller.ts'
+import { MetadataGroup } from '../controller/metadata-group.ts'
 import { MetadataStore } from '../controller/metadata-store.ts'
+import {
+  METADATA_PARTITION,
+  METADATA_PARTITION_CONFIG,
+  METADATA_TOPIC,
+  METADATA_TOPIC_ID,
+} from '../controller/metadata-topic.ts'
+import { PartitionReplicatedLog } from '../controller/partition-replicated-log.ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { OpenFileCache } from '../log/open-file-cache.ts'
 import { TailBudget } from '../log/tail-cache.ts'
 import { MetadataFollower } from '../metadata-follower.ts'
-import type { Partition } from '../partition/partition.ts'
+import { Partition } from '../partition/partition.ts'
+import { claimFolder, partitionDirectory } from '../partition/partition-folder.ts'
 import { PartitionRegistry } from '../partition/partition-registry.ts'
 import type { PartitionEnvironment } from '../partition/partition-types.ts'
 import type { Acks, ProduceOutcome } from '../partition/produce-outcome.ts'
-import { HardStateStore } from '../replication/hard-state-store.ts'
+import { HardStateStore, hardStateKey } from '../replication/hard-state-store.ts'
 import { type Clock, TickLoop } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
@@ -27,6 +36,8 @@ export interface BrokerCoreOptions {
   readonly clock: Clock
   /** `topics` folder. Default `/data/topics`. */
   readonly topicsDirectory?: string
+  /** Folder of the metadata log's partition. Default `/data/metadata`. */
+  readonly metadataDirectory?: string
   readonly uncommittedBytesMax?: number
   readonly seed?: number
 }
@@ -44,14 +55,20 @@ export class BrokerCore {
   readonly registry: PartitionRegistry
   readonly logged: readonly LoggedLine[]
   readonly environment: PartitionEnvironment
+  readonly #group: MetadataGroup
+  readonly #metadataPartition: Partition
 
   private constructor(
     controller: Controller,
+    group: MetadataGroup,
+    metadataPartition: Partition,
     registry: PartitionRegistry,
     environment: PartitionEnvironment,
     logged: readonly LoggedLine[],
   ) {
     this.controller = controller
+    this.#group = group
+    this.#metadataPartition = metadataPartition
     this.registry = registry
     this.environment = environment
     this.logged = logged
@@ -84,15 +101,37 @@ export class BrokerCore {
     }
     const registry = new PartitionRegistry({ topicsDirectory, store, environment })
     const follower = new MetadataFollower(1, new Map(), registry)
-    const controller = await Controller.open({
+    const metadataPartition = await openMetadataPartition(environment, options.metadataDirectory ?? '/data/metadata')
+    const group = await MetadataGroup.open({
+      log: new PartitionReplicatedLog(metadataPartition),
       store: new MetadataStore(store),
-      randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
       beside: (records, before) => follower.beside(records, before),
-      carryOut: (change) => follower.carryOut(change),
+      onFailed: (error) => log('error')({ err: error }, 'the metadata cannot be followed'),
     })
-    await follower.start(controller.image)
-    await controller.registerBroker({ brokerId: 1, host: '127.0.0.1', port: 9400, rack: '' })
-    return new BrokerCore(controller, registry, environment, logged)
+    const controller = new Controller({
+      brokerId: 1,
+      group,
+      peers: null,
+      clock,
+      random,
+      randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
+      isBrokerUp: () => true,
+    })
+    await controller.foundCluster({ clusterId: 'test-cluster', controllers: [{ brokerId: 1, generation: 0 }] })
+    await controller.catchUp()
+    await group.startFollowing(follower)
+    await controller.registerBroker({
+      brokerId: 1,
+      clusterId: 'test-cluster',
+      host: '127.0.0.1',
+      port: 9400,
+      rack: '',
+      peerHost: '127.0.0.1',
+      peerPort: 9500,
+      directoryId: 'test-directory',
+      startEpoch: (controller.image.brokers.get(1)?.startEpoch ?? 0) + 1,
+    })
+    return new BrokerCore(controller, group, metadataPartition, registry, environment, logged)
   }
 
   /** Creates a topic. */
@@ -115,9 +154,20 @@ export class BrokerCore {
 
   /** Stops cleanly; disk and store stay with the test. */
   async stop(): Promise<void> {
-    await this.controller.close()
+    this.controller.close()
+    await this.#group.close()
     await this.registry.close()
+    await this.#metadataPartition.close(new StratalogError('SHUTTING_DOWN'))
     this.environment.ticks.stop()
     await this.environment.openFiles.close()
   }
+}
+
+async function openMetadataPartition(environment: PartitionEnvironment, parent: string): Promise<Partition> {
+  const owner = { topic: METADATA_TOPIC, topicId: METADATA_TOPIC_ID, partition: METADATA_PARTITION }
+  const isNew = environment.hardStates.get(hardStateKey(METADATA_TOPIC_ID, METADATA_PARTITION)) === null
+  await environment.fileSystem.makeDirectory(parent)
+  await claimFolder(environment.fileSystem, parent, owner, isNew)
+  const directory = partitionDirectory(parent, METADATA_TOPIC, METADATA_PARTITION)
+  return Partition.open({ ...owner, replicas: [1], config: METADATA_PARTITION_CONFIG, directory }, environment)
 }

@@ -85,7 +85,7 @@ export class TopicView {
   }
 
   #partition(topic: TopicImage, image: PartitionImage, connection: ClientConnection): PartitionInfo {
-    const base = { partition: image.partition, replicas: [...image.replicas] }
+    const base = { partition: image.partition, replicas: image.replicas.map(({ brokerId }) => brokerId) }
     const partition = this.#options.lookup(topic.name, image.partition)
     if (partition instanceof StratalogError) return { ...base, ...NOT_HELD, error: toErrorDetail(partition) }
     const { logStartOffset, visibleEnd, highWatermark, leaderEpoch } = partition.bounds()
