@@ -75,8 +75,6 @@ export class Controller {
   readonly #decisions: DecisionLoop
   readonly #sender: CommandSender
   readonly #producerIds: ProducerIds
-  /** Names this run of the process. */
-  readonly incarnationId: string
   #closed = false
 
   constructor(options: ControllerOptions) {
@@ -91,7 +89,6 @@ export class Controller {
     })
     this.#sender = new CommandSender({ brokerId, group, decisions: this.#decisions, peers, clock, random })
     this.#producerIds = new ProducerIds(() => this.#execute({ type: 'allocate-producer-ids' }))
-    this.incarnationId = randomBytes(8).toString('hex')
   }
 
   /** The cluster, as far as this broker has followed. */
@@ -130,13 +127,12 @@ export class Controller {
   }
 
   /**
-   * Makes a broker that has started known; nothing is written when it is a repetition.
+   * Makes a broker that has started known, this one or one that asked it; nothing is written when it is a repetition.
    *
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, BROKER_DECOMMISSIONED, INVALID_REQUEST.
    */
-  async registerBroker(registration: Omit<BrokerRegistration, 'incarnationId'>): Promise<RegistrationAnswer> {
-    const { incarnationId } = this
-    const answer = await this.#execute({ type: 'register-broker', registration: { ...registration, incarnationId } })
+  async registerBroker(registration: BrokerRegistration): Promise<RegistrationAnswer> {
+    const answer = await this.#execute({ type: 'register-broker', registration })
     const metadataGeneration = this.image.brokers.get(registration.brokerId)?.metadataGeneration
     invariant(metadataGeneration !== undefined, 'a broker that has registered is in the image')
     const { clusterId, metadataOffset, result } = answer

@@ -31,7 +31,7 @@ export class PartitionReplicatedLog implements ReplicatedLog {
   }
 
   get committedEnd(): number {
-    return this.#partition.bounds().highWatermark
+    return this.#partition.committedEnd
   }
 
   get logEndOffset(): number {
@@ -56,7 +56,7 @@ export class PartitionReplicatedLog implements ReplicatedLog {
   }
 
   read(from: number, maxBytes: number): Promise<LogRead> {
-    return this.#partition.read(from, maxBytes)
+    return this.#partition.readCommitted(from, maxBytes)
   }
 
   onAdvance(listener: () => void): () => void {

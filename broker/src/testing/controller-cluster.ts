@@ -125,7 +125,7 @@ export class ControllerCluster {
 }
 
 /** What a broker says of itself on its first start. */
-export function registrationOf(brokerId: number): Omit<BrokerRegistration, 'incarnationId'> {
+export function registrationOf(brokerId: number): BrokerRegistration {
   return {
     brokerId,
     clusterId: CLUSTER_ID,
@@ -136,6 +136,7 @@ export function registrationOf(brokerId: number): Omit<BrokerRegistration, 'inca
     peerPort: 9500,
     directoryId: `directory-${brokerId}`,
     startEpoch: 1,
+    incarnationId: 'first',
   }
 }
 
