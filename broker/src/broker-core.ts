@@ -19,15 +19,10 @@ import { MetadataCopy } from './cluster/metadata-copy.ts'
 import { MetadataKeeper } from './cluster/metadata-keeper.ts'
 import { type Acquaintance, ASK_REQUEST, decodeAcquaintance, planMetadataStart } from './cluster/metadata-start.ts'
 import { PeerDesk, type RequestHandler } from './cluster/peer-desk.ts'
-import {
-  REGISTER_REQUEST,
-  type Registration,
-  type RegistrationRequest,
-  Registrar,
-} from './cluster/registration.ts'
+import { REGISTER_REQUEST, Registrar, type Registration, type RegistrationRequest } from './cluster/registration.ts'
 import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
+import { CONTROLLER_REQUEST } from './controller/command-sender.ts'
 import { Controller } from './controller/controller.ts'
-import { CONTROLLER_REQUEST } from './controller/controller-protocol.ts'
 import { MetadataGroup } from './controller/metadata-group.ts'
 import { EMPTY_IMAGE, type MetadataImage } from './controller/metadata-image.ts'
 import { MetadataStore } from './controller/metadata-store.ts'

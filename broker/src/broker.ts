@@ -210,8 +210,7 @@ async function startCore(
   }
   const network = await TcpPeers.start({ ...parseHostPort(settings['peer.listen']), identity, logger, clock, random })
   teardown.add('peers', () => network.close())
-  const peerAddress =
-    settings['peer.advertised'] === '' ? network.address : parseHostPort(settings['peer.advertised'])
+  const peerAddress = settings['peer.advertised'] === '' ? network.address : parseHostPort(settings['peer.advertised'])
   const configured = parseBrokerAddresses(settings.controllers)
   const join = parseHostPorts(settings.join)
   // A broker that names nobody is a cluster of its own, to begin with.

@@ -6,7 +6,13 @@ import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import type { ReplicaState } from '../replication/raft-group.ts'
 import { nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
-import type { BrokerReport, PartitionFilter, PartitionProblemKind, PartitionStatus, ReplicaStatus } from './cluster-view.ts'
+import type {
+  BrokerReport,
+  PartitionFilter,
+  PartitionProblemKind,
+  PartitionStatus,
+  ReplicaStatus,
+} from './cluster-view.ts'
 import { wantedCopies } from './replica-reconciler.ts'
 
 /** Problems that are told one by one; the rest is counted. */
@@ -40,7 +46,11 @@ export function reportBroker(registry: PartitionRegistry, facts: ProcessFacts): 
 }
 
 /** The partitions that this broker leads. */
-export function reportLed(registry: PartitionRegistry, image: MetadataImage, filter: PartitionFilter): PartitionStatus[] {
+export function reportLed(
+  registry: PartitionRegistry,
+  image: MetadataImage,
+  filter: PartitionFilter,
+): PartitionStatus[] {
   const statuses: PartitionStatus[] = []
   for (const partition of registry.all()) {
     if (filter.topics !== undefined && !filter.topics.has(partition.topic)) continue
@@ -77,7 +87,9 @@ export function replicaStatuses(
 ): ReplicaStatus[] {
   const members = states.map((state) => statusOf(state, leader))
   const known = new Set(states.map(({ nodeId }) => nodeId))
-  const absent = wanted.filter((replica) => !known.has(nodeOfReplica(replica))).map((replica) => missing(replica, false))
+  const absent = wanted
+    .filter((replica) => !known.has(nodeOfReplica(replica)))
+    .map((replica) => missing(replica, false))
   const order = wanted.map(({ brokerId }) => brokerId)
   const rank = ({ brokerId }: ReplicaStatus): number => {
     const index = order.indexOf(brokerId)

@@ -9,7 +9,6 @@ import { isStratalogError, StratalogError } from '@stratalog/proto'
 import type { Peers } from '../peer/peer-port.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import {
-  CONTROLLER_REQUEST,
   type ControllerAnswer,
   type ControllerRequest,
   decodeControllerAnswer,
@@ -18,6 +17,9 @@ import {
 import { type DecisionLoop, notController, type PendingCommand } from './decision-loop.ts'
 import { deferred } from './deferred.ts'
 import type { MetadataGroup } from './metadata-group.ts'
+
+/** What peers know a request to the controller by. */
+export const CONTROLLER_REQUEST = 'controller'
 
 /** What a command sender is made of. */
 export interface CommandSenderOptions {

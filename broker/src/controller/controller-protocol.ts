@@ -13,9 +13,6 @@ import type { TopicImage } from './metadata-image.ts'
 import type { CommandResult } from './metadata-records.ts'
 import { type TopicRow, topicOfRow, topicRow, topicSchema } from './metadata-rows.ts'
 
-/** What peers know a request to the controller by. */
-export const CONTROLLER_REQUEST = 'controller'
-
 /** Commands that travel. */
 export type TravellingCommand = Exclude<Command, { type: 'found-cluster' }>
 

@@ -264,7 +264,12 @@ export class PartitionRegistry {
 
   #entryOf({ topic, topicId, partitionCount }: TopicAssignment): TopicEntry {
     const known = this.#topics.get(topic)
-    const entry = known ?? { topicId: Buffer.from(topicId, 'hex'), partitionCount, places: new Map(), generations: new Map() }
+    const entry = known ?? {
+      topicId: Buffer.from(topicId, 'hex'),
+      partitionCount,
+      places: new Map(),
+      generations: new Map(),
+    }
     entry.partitionCount = partitionCount
     this.#topics.set(topic, entry)
     return entry

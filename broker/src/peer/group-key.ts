@@ -22,7 +22,7 @@ export interface GroupFields {
 export class GroupKeyWriter {
   #topicId = ''
 
-  /** @param group as `hardStateKey` makes it; anything else is a broken invariant. */
+  /** @param group as `groupKey` makes it; anything else is a broken invariant. */
   write(group: GroupId): GroupFields {
     invariant(typeof group === 'string' && group.startsWith(PREFIX), () => `group ${group} is not a partition's`)
     const topicId = group.slice(PREFIX.length, TOPIC_ID_END)

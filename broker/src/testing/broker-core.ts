@@ -62,13 +62,14 @@ export class BrokerCore {
   /** Starts as the broker does. */
   static async start(options: BrokerCoreOptions): Promise<BrokerCore> {
     const { fileSystem, store, clock, topicsDirectory, metadataDirectory, seed = 1 } = options
-    const random = seededRandom(seed)
+    const startEpoch = await takeStartEpoch(store)
+    // Each start draws anew: ids that are to be unique must not repeat.
+    const random = seededRandom(seed + 7919 * startEpoch)
     const logged: LoggedLine[] = []
     const lost: LostReplica[] = []
     const log = (level: LoggedLine['level']) => (fields: object, message: string) => {
       logged.push({ level, fields, message })
     }
-    const startEpoch = await takeStartEpoch(store)
     const network = noPeers()
     const core = await ProductionCore.start({
       identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', startEpoch, version: '0' }),

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { ConfChange, Entry, Message } from 'raft-ts'
 import { entriesIn } from '../replication/entry-codec.ts'
-import { hardStateKey } from '../replication/hard-state-store.ts'
+import { groupKey } from '../replication/group-state-store.ts'
 import { nodeOfReplica } from '../replication/raft-ids.ts'
 import { dataBatch, leaderChangeBatch } from './batches.ts'
 
@@ -31,7 +31,7 @@ export function heartbeat(group: string, route: MessageRoute, term = 1): Message
 
 /** Names the group of a partition of the topic with this number. */
 export function groupOf(topic: number, partition: number): string {
-  return hardStateKey(topic.toString(16).padStart(32, '0'), partition)
+  return groupKey(topic.toString(16).padStart(32, '0'), partition)
 }
 
 function nodesOf({ from, to }: MessageRoute): { from: number; to: number } {
