@@ -102,6 +102,11 @@ export class BrokerProcess {
     return `${this.host}:${this.port}`
   }
 
+  /** `host:port` for other brokers, as it was given. */
+  get peerAddress(): string {
+    return this.#options.settings?.['peer.listen'] ?? ''
+  }
+
   /** Process id. */
   get pid(): number {
     return this.#child.pid ?? -1

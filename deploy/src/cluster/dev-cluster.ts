@@ -111,6 +111,17 @@ export class DevCluster implements AsyncDisposable {
     }
   }
 
+  /** Starts a broker again that has ended; resolves when it serves. */
+  async restart(brokerId: number): Promise<void> {
+    const index = this.#brokers.findIndex((broker) => broker.brokerId === brokerId)
+    this.#brokers[index] = await this.#brokers[index]!.again()
+  }
+
+  /** Where brokers reach those of this cluster, for the setting `join`. */
+  get peerAddresses(): readonly string[] {
+    return this.#brokers.map((broker) => broker.peerAddress)
+  }
+
   /** Stops every broker in order; the data stays. */
   async stop(): Promise<void> {
     this.#stopping = true
