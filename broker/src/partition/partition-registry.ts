@@ -3,10 +3,11 @@
  *
  * One bad partition never stops the others: its place holds the error that clients get. Nothing is deleted that the
  * metadata does not say is deleted: folders of unknown topics are left where they are and reported.
- * Owner: the broker; changes come one at a time from the controller.
+ * Owner: the broker's core.
  */
 import { join } from 'node:path'
 import { InvariantError, invariant, StratalogError, topicPartitionKey } from '@stratalog/proto'
+import { SerialQueue } from '../log/serial-queue.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
@@ -63,6 +64,8 @@ export interface PartitionRegistryOptions {
 }
 
 interface TopicEntry {
+  /** As it was given last. */
+  assignment: TopicAssignment
   readonly topicId: Buffer
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
@@ -76,6 +79,8 @@ export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions
   readonly #topics = new Map<string, TopicEntry>()
   readonly #listeners = new Set<() => void>()
+  /** Comings and goings, one at a time: a partition must not be opened twice. */
+  readonly #changes = new SerialQueue()
   #strayFolders: readonly string[] = []
 
   constructor(options: PartitionRegistryOptions) {
@@ -150,11 +155,6 @@ export class PartitionRegistry {
     }
   }
 
-  /** Opens partitions of a new topic, or those added to one or to this broker; resolves when each is open or has its error. */
-  async add(assignment: TopicAssignment): Promise<void> {
-    await this.#openAll([assignment])
-  }
-
   /** The topic's configuration changed. */
   updateConfig(topic: string, config: PartitionConfig): void {
     for (const place of this.#topics.get(topic)?.places.values() ?? []) {
@@ -163,7 +163,11 @@ export class PartitionRegistry {
   }
 
   /** Closes the partitions of a topic whose deletion is durable and removes their folders; what fails is done at the next start. */
-  async remove(deleted: DeletedTopic): Promise<void> {
+  remove(deleted: DeletedTopic): Promise<void> {
+    return this.#changes.run(() => this.#remove(deleted))
+  }
+
+  async #remove(deleted: DeletedTopic): Promise<void> {
     const entry = this.#topics.get(deleted.topic)
     invariant(entry?.topicId.toString('hex') === deleted.topicId, () => `topic ${deleted.topic} is not open`)
     this.#topics.delete(deleted.topic)
@@ -181,7 +185,11 @@ export class PartitionRegistry {
    * Brings the copies of a topic to what is assigned: removes those that are not this broker's any more, begins anew those
    * whose generation went up, opens those that are missing.
    */
-  async converge(assignment: TopicAssignment): Promise<void> {
+  converge(assignment: TopicAssignment): Promise<void> {
+    return this.#changes.run(() => this.#converge(assignment))
+  }
+
+  async #converge(assignment: TopicAssignment): Promise<void> {
     const { brokerId } = this.#options.environment
     const { places, generations } = this.#entryOf(assignment)
     const wanted = new Map(
@@ -192,14 +200,14 @@ export class PartitionRegistry {
     )
     for (const partition of [...places.keys()]) {
       const generation = wanted.get(partition)
-      if (generation === undefined) await this.removeReplica(assignment.topicId, partition)
-      else if (generation !== generations.get(partition)) await this.renewReplica(assignment, partition)
+      if (generation === undefined) await this.#removeReplica(assignment.topicId, partition)
+      else if (generation !== generations.get(partition)) await this.#renewReplica(assignment, partition)
     }
     await this.#openAll([assignment])
   }
 
   /** This broker holds the partition no longer: closes it and removes what it has; what fails is done at the next start. */
-  async removeReplica(topicId: string, partition: number): Promise<void> {
+  async #removeReplica(topicId: string, partition: number): Promise<void> {
     const found = this.#find(topicId)
     const place = found?.entry.places.get(partition)
     if (found === undefined || place === undefined) return
@@ -213,7 +221,7 @@ export class PartitionRegistry {
   }
 
   /** The copy of this broker was given up: closes it, and opens the next generation as the assignment has it. */
-  async renewReplica(assignment: TopicAssignment, partition: number): Promise<void> {
+  async #renewReplica(assignment: TopicAssignment, partition: number): Promise<void> {
     const { topic } = assignment
     const entry = this.#entryOf(assignment)
     const place = entry.places.get(partition)
@@ -228,22 +236,33 @@ export class PartitionRegistry {
     await this.#openAll([assignment])
   }
 
-  /** The partition of a Raft group; see groupKey. */
-  byGroup(key: string): Partition | null {
-    for (const partition of this.all()) {
-      if (groupKey(partition.topicId.toString('hex'), partition.partition) === key) return partition
-    }
-    return null
+  /** Closes all partitions cleanly; one that cannot be closed is logged, and recovers at the next start. */
+  close(): Promise<void> {
+    return this.#changes.run(() => this.#close())
   }
 
-  /** Closes all partitions cleanly; one that cannot be closed is logged, and recovers at the next start. */
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     const reason = new StratalogError('SHUTTING_DOWN')
     await runBounded([...this.all()], OPENING_COUNT_MAX, async (partition) => {
       await this.#attempt(partition, 'the partition was not closed cleanly', () => partition.close(reason))
     })
     this.#topics.clear()
     this.#notify()
+  }
+
+  /** Opens partitions anew that could not be opened because their disk was full; resolves when each was tried. */
+  retryDiskFull(): Promise<void> {
+    return this.#changes.run(() => this.#retryDiskFull())
+  }
+
+  async #retryDiskFull(): Promise<void> {
+    const assignments: TopicAssignment[] = []
+    for (const { places, assignment } of this.#topics.values()) {
+      const full = [...places].filter(([, place]) => place instanceof StratalogError && place.code === 'DISK_FULL')
+      for (const [partition] of full) places.delete(partition)
+      if (full.length > 0) assignments.push(assignment)
+    }
+    if (assignments.length > 0) await this.#openAll(assignments)
   }
 
   async #openAll(assignments: readonly TopicAssignment[]): Promise<void> {
@@ -262,14 +281,17 @@ export class PartitionRegistry {
     this.#notify()
   }
 
-  #entryOf({ topic, topicId, partitionCount }: TopicAssignment): TopicEntry {
+  #entryOf(assignment: TopicAssignment): TopicEntry {
+    const { topic, topicId, partitionCount } = assignment
     const known = this.#topics.get(topic)
     const entry = known ?? {
+      assignment,
       topicId: Buffer.from(topicId, 'hex'),
       partitionCount,
       places: new Map(),
       generations: new Map(),
     }
+    entry.assignment = assignment
     entry.partitionCount = partitionCount
     this.#topics.set(topic, entry)
     return entry
