@@ -107,6 +107,9 @@ export class ReplicaSet {
     return host
   }
 
+  /** Lets everything settle that needs no message and no time. */
+  readonly settle: () => Promise<void> = turn
+
   host(brokerId: number): ReplicaHost {
     return this.hosts.get(brokerId)!
   }
