@@ -66,7 +66,15 @@ interface TopicEntry {
   readonly topicId: Buffer
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
-  readonly places: Map<number, Partition | StratalogError>
+  readonly places: Map<number, Partition | Closed>
+}
+
+/** A copy that is not open. */
+interface Closed {
+  /** Why, for operators. */
+  readonly error: StratalogError
+  /** What clients are told: where others hold the partition too, to look for its leader. */
+  readonly shown: StratalogError
 }
 
 /** See the file's header. */
@@ -100,7 +108,8 @@ export class PartitionRegistry {
     if (topicId !== undefined && topicId.length > 0 && !entry.topicId.equals(topicId)) {
       return new StratalogError('UNKNOWN_TOPIC_ID', `topic ${topic} has another id by now`, { topic, partition })
     }
-    return entry.places.get(partition) ?? notHere(entry, topic, partition)
+    const place = entry.places.get(partition) ?? notHere(entry, topic, partition)
+    return place instanceof Partition || place instanceof StratalogError ? place : place.shown
   }
 
   /** The partitions that are open. */
@@ -114,10 +123,8 @@ export class PartitionRegistry {
   *problems(): Generator<PartitionProblem> {
     for (const [topic, entry] of this.#topics) {
       for (const [partition, place] of entry.places) {
-        const state = place instanceof StratalogError ? ({ kind: 'unavailable', error: place } as const) : place.state()
-        // That another broker leads is as it should be.
-        if (state.kind === 'serving' || state.error.code === 'NOT_LEADER_OR_FOLLOWER') continue
-        yield { topic, partition, error: state.error }
+        const error = place instanceof Partition ? place.problem() : place.error
+        if (error !== null) yield { topic, partition, error }
       }
     }
   }
@@ -196,7 +203,7 @@ export class PartitionRegistry {
     const place = entry.places.get(partition)
     const text = 'this copy is being rebuilt'
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', text, { topic, partition })
-    entry.places.set(partition, reason)
+    entry.places.set(partition, { error: reason, shown: reason })
     this.#notify()
     if (place instanceof Partition) {
       await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
@@ -249,7 +256,7 @@ export class PartitionRegistry {
   async #open(
     { topic, topicId, config }: TopicAssignment,
     { partition, replicas, target, founding }: PartitionAssignment,
-  ): Promise<Partition | StratalogError | null> {
+  ): Promise<Partition | Closed | null> {
     const { environment, topicsDirectory } = this.#options
     const own = copyOf(environment.brokerId, replicas, target)
     if (own === null) return null
@@ -260,9 +267,13 @@ export class PartitionRegistry {
     try {
       return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
     } catch (error) {
-      const shown = publicError(error, name)
-      environment.logger.error({ ...name, err: error, hint: shown.hint }, 'the partition could not be opened')
-      return shown
+      const closed = publicError(error, name)
+      environment.logger.error({ ...name, err: error, hint: closed.hint }, 'the partition could not be opened')
+      if (replicas.length === 1 && target === null) return { error: closed, shown: closed }
+      return {
+        error: closed,
+        shown: new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { ...name, cause: closed }),
+      }
     }
   }
 
