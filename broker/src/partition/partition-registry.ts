@@ -69,9 +69,17 @@ interface TopicEntry {
   readonly topicId: Buffer
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
-  readonly places: Map<number, Partition | StratalogError>
+  readonly places: Map<number, Partition | Closed>
   /** Of the copies that are open here, or could not be opened. */
   readonly generations: Map<number, number>
+}
+
+/** A copy that is not open. */
+interface Closed {
+  /** Why, for operators. */
+  readonly error: StratalogError
+  /** What clients are told: where others hold the partition too, to look for its leader. */
+  readonly shown: StratalogError
 }
 
 /** See the file's header. */
@@ -107,7 +115,8 @@ export class PartitionRegistry {
     if (topicId !== undefined && topicId.length > 0 && !entry.topicId.equals(topicId)) {
       return new StratalogError('UNKNOWN_TOPIC_ID', `topic ${topic} has another id by now`, { topic, partition })
     }
-    return entry.places.get(partition) ?? notHere(entry, topic, partition)
+    const place = entry.places.get(partition) ?? notHere(entry, topic, partition)
+    return place instanceof Partition || place instanceof StratalogError ? place : place.shown
   }
 
   /** The partitions that are open. */
@@ -121,10 +130,8 @@ export class PartitionRegistry {
   *problems(): Generator<PartitionProblem> {
     for (const [topic, entry] of this.#topics) {
       for (const [partition, place] of entry.places) {
-        const state = place instanceof StratalogError ? ({ kind: 'unavailable', error: place } as const) : place.state()
-        // That another broker leads is as it should be.
-        if (state.kind === 'serving' || state.error.code === 'NOT_LEADER_OR_FOLLOWER') continue
-        yield { topic, partition, error: state.error }
+        const error = place instanceof Partition ? place.problem() : place.error
+        if (error !== null) yield { topic, partition, error }
       }
     }
   }
@@ -227,7 +234,7 @@ export class PartitionRegistry {
     const place = entry.places.get(partition)
     const text = 'this copy is being rebuilt'
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', text, { topic, partition })
-    entry.places.set(partition, reason)
+    entry.places.set(partition, { error: reason, shown: reason })
     this.#notify()
     if (place instanceof Partition) {
       await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
@@ -258,7 +265,7 @@ export class PartitionRegistry {
   async #retryDiskFull(): Promise<void> {
     const assignments: TopicAssignment[] = []
     for (const { places, assignment } of this.#topics.values()) {
-      const full = [...places].filter(([, place]) => place instanceof StratalogError && place.code === 'DISK_FULL')
+      const full = [...places].filter(([, place]) => !(place instanceof Partition) && place.error.code === 'DISK_FULL')
       for (const [partition] of full) places.delete(partition)
       if (full.length > 0) assignments.push(assignment)
     }
@@ -299,9 +306,9 @@ export class PartitionRegistry {
 
   async #open(
     { topic, topicId, config }: TopicAssignment,
-    { partition, replicas, founding }: PartitionAssignment,
+    { partition, replicas, target, founding }: PartitionAssignment,
     { generation }: Replica,
-  ): Promise<Partition | StratalogError> {
+  ): Promise<Partition | Closed> {
     const { environment, topicsDirectory } = this.#options
     const name = { topic, partition }
     const initialVoters = founding ? replicas : null
@@ -309,9 +316,13 @@ export class PartitionRegistry {
     try {
       return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
     } catch (error) {
-      const shown = publicError(error, name)
-      environment.logger.error({ ...name, err: error, hint: shown.hint }, 'the partition could not be opened')
-      return shown
+      const closed = publicError(error, name)
+      environment.logger.error({ ...name, err: error, hint: closed.hint }, 'the partition could not be opened')
+      if (replicas.length === 1 && target === null) return { error: closed, shown: closed }
+      return {
+        error: closed,
+        shown: new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { ...name, cause: closed }),
+      }
     }
   }
 
