@@ -8,6 +8,8 @@ export type {
   CallOptions,
   ClusterDescription,
   ConfigEntry,
+  DecommissionOptions,
+  DrainOptions,
   Durability,
   LeaderDescription,
   NewTopic,
