@@ -38,6 +38,8 @@ export class RaftLog<D> {
   applied: Position
   /** End of the last config entry in force. */
   confPosition: Position
+  /** End of the newest config entry that came into force since this node was made; 0 when none has. */
+  confChangedAt: Position = 0
   configEntries: Entry<D>[] = []
   /** Committed entries are being loaded from storage: nothing can be handed out until `loaded`. */
   #loading = false
@@ -233,6 +235,7 @@ export class RaftLog<D> {
 
   /** The config entry that ends at `end` (and all before it) is in force. */
   configAppliedTo(end: Position): void {
+    this.confChangedAt = Math.max(this.confChangedAt, end)
     this.confPosition = Math.max(this.confPosition, end)
     while (this.configEntries.length > 0 && this.configEntries[0]!.end <= end) this.configEntries.shift()
   }

@@ -68,6 +68,9 @@ export interface RaftStorage<D> {
   endPosition(): Position
   /** The greatest entry boundary at or below `position`; the start and the end of the log are boundaries. */
   boundaryAtOrBelow(position: Position): Position
-  /** The newest snapshot (or, in a plain log, its start with `data` null); `unavailable` to be asked again later. */
+  /**
+   * The newest snapshot (or, in a plain log, its start with `data` null); `unavailable` to be asked again later. Its
+   * configuration is the one in force at its position. Never called from within `RawNode.applyConfChange`.
+   */
   snapshot(): Snapshot | 'unavailable'
 }

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { confStateOf } from '../core/conf-change.ts'
 import type { Entry } from '../core/entry.ts'
+import type { Snapshot } from '../core/storage.ts'
 import { MemoryStorage } from '../memory-storage.ts'
 import { RawNode } from '../raw-node.ts'
-import { logOf, MemoryGroup } from '../testing/memory-group.ts'
+import { logOf, MemoryGroup, type MemoryMember } from '../testing/memory-group.ts'
 
 test('what a Ready hands out is not what the next one is filled from', () => {
   const group = new MemoryGroup({ voters: [1, 2] })
@@ -45,6 +46,44 @@ test('a new member is caught up by a snapshot that was taken before it was one',
   group.settle()
   group.tickAll(3)
   assert.deepEqual(group.at(3).node.status().confState.voters, [1, 2, 3])
+})
+
+/** A snapshot made when asked for, as an application does that keeps none ready; the position moves entry by entry. */
+function snapshotOnDemand(member: MemoryMember): () => Snapshot {
+  return () => {
+    const { confState, confPosition = 0 } = member.storage.initialState()
+    const { end, term } = member.applied[member.applied.length - 1]!
+    return { position: end, term, confState, confPosition, data: 'state' }
+  }
+}
+
+test('a snapshot for a new member is asked for once its configuration is known', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3] })
+  group.elect(1)
+  for (const data of ['a', 'b']) group.propose(1, data)
+  group.settle()
+  const member = group.at(1)
+  member.storage.compactTo(3)
+  member.storage.snapshot = snapshotOnDemand(member)
+  const { node } = member
+  const result = node.proposeConfChange({ transition: 'explicit', steps: [{ kind: 'add-learner', id: 3 }] })
+  assert.equal(result.kind, 'accepted')
+  group.settle()
+  group.tickAll(3)
+  assert.deepEqual(group.at(3).node.status().confState, node.status().confState)
+})
+
+test('a snapshot that misses a change which this node has in force is never sent', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3] })
+  group.elect(1)
+  group.propose(1, 'a')
+  group.settle()
+  const { storage, node } = group.at(1)
+  storage.compactTo(2)
+  const confState = confStateOf([1, 2])
+  storage.snapshot = () => ({ position: storage.endPosition(), term: 1, confState, confPosition: 0, data: 'state' })
+  node.proposeConfChange({ transition: 'auto', steps: [{ kind: 'add-learner', id: 3 }] })
+  assert.throws(() => group.settle(), /misses the change at 3/)
 })
 
 test('a snapshot that arrives when the log already begins after it is followed by a newer one', () => {

@@ -12,6 +12,19 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     "return entries.some(({ kind }) => kind === 'config')",
     "return entries.some(({ kind }) => kind === 'config') && log.committed < 0",
   ),
+  {
+    name: 'snapshot-asked-for-while-a-change-is-applied',
+    source: 'found here by the simulator',
+    edits: [
+      {
+        file: 'core/replication.ts',
+        find: 'if (raft.snapshotsHeld) {',
+        replace: 'if (raft.snapshotsHeld && raft.term < 0) {',
+      },
+    ],
+    // It takes a new member that is not yet being caught up when the next change comes into force.
+    focus: { raft: { catchUp: 'snapshot' }, faults: ['membership', 'membership', 'compaction', 'loss'] },
+  },
   plant(
     'joint-commit-asks-one-half-only',
     'dissertation 4.3',

@@ -22,5 +22,10 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     seed: 378889653482,
     found: 'without persistCommit a restart forgot two committed changes and led a configuration of the past',
   },
+  {
+    seed: 366637095890,
+    found:
+      'a snapshot was asked for while a change was being applied: it held the change, and the configuration before',
+  },
   { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
 ]
