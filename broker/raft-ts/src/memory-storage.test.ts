@@ -15,7 +15,7 @@ function driverOf(storage: MemoryStorage<string>): StorageDriver<string> {
 }
 
 const checks = storageConformance<string>({
-  create: () => driverOf(new MemoryStorage({ confState: confStateOf([1]) })),
+  create: () => driverOf(new MemoryStorage({ confState: confStateOf([1, 2, 3]) })),
   payload: (base, end, term) => `${base}-${end}@${term}`,
   equal: (a, b) => a === b,
 })

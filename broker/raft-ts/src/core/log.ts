@@ -102,6 +102,12 @@ export class RaftLog<D> {
     return this.storage.boundaryAtOrBelow(position)
   }
 
+  /** True if `position`, which lies in [start, lastEnd], is known to fall inside an entry. */
+  insideEntry(position: Position): boolean {
+    if (position < this.unstable.from && this.storage.boundaries === 'some') return false
+    return this.boundaryAtOrBelow(position) !== position
+  }
+
   /** The greatest boundary strictly below `position`; 0 at 0. */
   boundaryBelow(position: Position): Position {
     if (position <= this.start()) return Math.max(0, position - 1)
@@ -115,15 +121,16 @@ export class RaftLog<D> {
   }
 
   /**
-   * Greatest boundary at or below `position` whose entry's term is at most `term`: where two logs may still agree, given
-   * one (position, term) of the other. Terms only grow along a log, so a binary search finds it.
+   * Greatest position at or below `position` whose entry's term is at most `term`: where two logs may still agree, given
+   * one (position, term) of the other. Terms only grow along a log, so a binary search finds it. It may lie inside an
+   * entry: whoever sends from there rounds it down.
    *
    * @returns a position below the start when everything known here has a later term.
    */
   lastAtMostTerm(position: Position, term: Term): Position {
     const start = this.start()
     if (position < start) return position
-    if (this.termAt(position) <= term) return this.boundaryAtOrBelow(position)
+    if (this.termAt(position) <= term) return position
     if (this.termAt(start) > term) return Math.max(0, start - 1)
     let low = start
     let high = position

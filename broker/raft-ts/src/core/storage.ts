@@ -66,8 +66,16 @@ export interface RaftStorage<D> {
   startPosition(): Position
   /** Where the log ends. */
   endPosition(): Position
-  /** The greatest entry boundary at or below `position`; the start and the end of the log are boundaries. */
+  /**
+   * The greatest entry boundary at or below `position`; the start and the end of the log are boundaries. A storage that
+   * would have to read its log to know may answer with a lower one, if it says so in {@link boundaries}.
+   */
   boundaryAtOrBelow(position: Position): Position
+  /**
+   * Whether `boundaryAtOrBelow` knows every boundary (the default) or just `some`. With some, a node takes the word of
+   * its peers for where entries end, instead of refusing what falls inside of one.
+   */
+  readonly boundaries?: 'all' | 'some'
   /**
    * The newest snapshot (or, in a plain log, its start with `data` null); `unavailable` to be asked again later. Its
    * configuration is the one in force at its position. Never called from within `RawNode.applyConfChange`.

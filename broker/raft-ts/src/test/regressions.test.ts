@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { confStateOf } from '../core/conf-change.ts'
 import type { Entry } from '../core/entry.ts'
+import type { Position, Term } from '../core/ids.ts'
 import type { Snapshot } from '../core/storage.ts'
 import { MemoryStorage } from '../memory-storage.ts'
 import { RawNode } from '../raw-node.ts'
@@ -84,6 +85,54 @@ test('a snapshot that misses a change which this node has in force is never sent
   storage.snapshot = () => ({ position: storage.endPosition(), term: 1, confState, confPosition: 0, data: 'state' })
   node.proposeConfChange({ transition: 'auto', steps: [{ kind: 'add-learner', id: 3 }] })
   assert.throws(() => group.settle(), /misses the change at 3/)
+})
+
+/** A storage that knows where its log begins and ends, and no other boundary. */
+function forgetBoundaries(storage: MemoryStorage<string>): void {
+  const ends = (position: Position): Position =>
+    position >= storage.endPosition() ? storage.endPosition() : storage.startPosition()
+  Object.defineProperty(storage, 'boundaries', { value: 'some' })
+  storage.boundaryAtOrBelow = ends
+}
+
+test('a leader brings up a follower though storage has forgotten where entries end', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], raft: { maxBytesPerMessage: 0, maxInflightMessages: 2 } })
+  group.elect(1)
+  group.isolate(3)
+  for (const data of ['a', 'b', 'c', 'd', 'e', 'f']) group.propose(1, data, 5)
+  group.settle()
+  group.heal()
+  forgetBoundaries(group.at(1).storage)
+  group.tickAll(5)
+  assert.equal(group.at(3).node.commit, 31)
+})
+
+test('a follower that has forgotten where entries end still replaces its tail', () => {
+  // Node 3 led term 1 and wrote two entries that nobody else has; the others went on in term 2.
+  const logs = { 1: [1, 2], 2: [1, 2], 3: [1, 1, 1] }
+  const state = (term: Term) => ({ term, vote: null, commit: 0 })
+  const group = new MemoryGroup({ voters: [1, 2, 3], logs, hardStates: { 1: state(2), 2: state(2), 3: state(1) } })
+  const { storage } = group.at(3)
+  Object.defineProperty(storage, 'boundaries', { value: 'some' })
+  const exact = storage.boundaryAtOrBelow.bind(storage)
+  storage.boundaryAtOrBelow = (position) => (position >= storage.endPosition() ? exact(position) : 0)
+  storage.truncateTo = ((truncate) => (position: Position) => {
+    storage.boundaryAtOrBelow = exact
+    truncate.call(storage, position)
+  })(storage.truncateTo)
+  group.elect(1)
+  group.tickAll(5)
+  assert.equal(group.at(3).node.commit, group.at(1).node.commit)
+})
+
+test('a snapshot of what a log has, forgotten boundaries or not, takes nothing away from it', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], logs: { 2: [1, 1, 1, 1] } })
+  const { node, storage } = group.at(2)
+  forgetBoundaries(storage)
+  const snapshot = { position: 2, term: 1, confState: confStateOf([1, 2, 3]), confPosition: 0, data: 'state' }
+  node.step({ type: 'snapshot', group: 0, from: 1, to: 2, term: 1, snapshot })
+  group.pump(2)
+  assert.deepEqual([storage.startPosition(), storage.endPosition(), node.commit], [0, 4, 2])
 })
 
 test('a snapshot that arrives when the log already begins after it is followed by a newer one', () => {

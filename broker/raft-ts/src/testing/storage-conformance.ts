@@ -25,10 +25,12 @@ export interface StorageDriver<D> {
 
 /** Makes storages and payloads for the suite. */
 export interface StorageHarness<D> {
-  /** A new, empty log that begins at 0, with voter 1. */
+  /** A new, empty log that begins at 0, with voters 1, 2 and 3. */
   create(): Promise<StorageDriver<D>> | StorageDriver<D>
   /** A payload for offsets [base, end) of about `bytes` bytes, the same for the same arguments. */
   payload(base: Position, end: Position, term: Term, bytes: number): D
+  /** Size of a payload as the storage counts it, in bytes. Default: as many as were asked for. */
+  sizeOf?(payload: D): number
   /** Whether two payloads are the same. */
   equal(a: D, b: D): boolean
   /** Whether the storage takes snapshots with state (`data` other than null). Default true. */
@@ -58,7 +60,7 @@ export function storageConformance<D>(harness: StorageHarness<D>): StorageCheck[
     check('an empty log begins and ends at 0, term 0', emptyLog),
     check('appended entries are read back as they were, spans and all', readBack),
     check('terms are known at every position, within spans too', terms),
-    check('boundaries round down', boundaries),
+    check('boundaries round down, to the next one or, with only some of them known, to any', boundaries),
     check('a read stops at maxBytes but never returns nothing', limits),
     check('truncation and append in one request replace the tail', replaceTail),
     check('hard state survives a restart, and so does the log', restart),
@@ -93,7 +95,8 @@ class Trial<D> {
 
   entry(base: Position, end: Position, term: Term, bytes = 10): Entry<D> {
     const data = this.harness.payload(base, end, term, bytes)
-    return { base, end, term, kind: 'data', bytes, data, change: null }
+    const { harness } = this
+    return { base, end, term, kind: 'data', bytes: harness.sizeOf?.(data) ?? bytes, data, change: null }
   }
 
   async append(...entries: Entry<D>[]): Promise<void> {
@@ -212,7 +215,10 @@ async function boundaries<D>(log: Trial<D>): Promise<void> {
     [9, 9],
   ] as const
   for (const [position, boundary] of expected) {
-    expectEqual(log.storage.boundaryAtOrBelow(position), boundary, `boundary at or below ${position}`)
+    const found = log.storage.boundaryAtOrBelow(position)
+    const isBoundary = expected.some(([, each]) => each === found)
+    const lower = log.storage.boundaries === 'some' && isBoundary && found < boundary && position < 9
+    expect(lower || found === boundary, `boundary at or below ${position} is ${found}, not ${boundary}`)
   }
 }
 

@@ -31,6 +31,12 @@ import { hold, InvariantViolation } from './violation.ts'
 /** Readys in a row after which a node is said never to come to rest. */
 const READY_ROUNDS_MAX = 100_000
 
+/**
+ * Messages of one run, at most. The busiest of 6,000 seeds sends some 100,000; answers that breed answers, a window of
+ * 256 for each, soon send more than this.
+ */
+const MESSAGE_COUNT_MAX = 300_000
+
 /** Longest time of a sync while a disk is slow, in milliseconds. */
 const SLOW_SYNC_MAX_MS = 1500
 
@@ -98,6 +104,7 @@ export class Cluster {
       log,
       snapshot: () => this.#makeSnapshot(node, log),
       mustLoad: () => this.#mustLoad(node),
+      coarse: this.options.coarseBoundaries,
     })
     node.storage = storage
     this.#guard(() => {
@@ -232,6 +239,8 @@ export class Cluster {
       this.hash.add(messageDigest(message))
       this.network.send(message)
     }
+    const { sentCount } = this.network
+    hold(sentCount < MESSAGE_COUNT_MAX, 'answers-die-out', () => `${sentCount} messages, and no end of it`)
     for (const read of ready.readStates) this.#readDone(node, read.context as number, read.position)
     if (ready.committed === null) return
     this.hash.add(ready.committed.to)

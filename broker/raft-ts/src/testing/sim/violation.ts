@@ -36,6 +36,7 @@ export type InvariantName =
   | 'no-impossible-message'
   | 'core-invariant'
   | 'ready-terminates'
+  | 'answers-die-out'
   | 'progress-after-healing'
   | 'stable-after-healing'
 
