@@ -122,6 +122,20 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     '  if (committed < 0) return false\n',
   ),
   plant(
+    'chunk-of-a-state-after-a-gap-is-taken',
+    'Raft figure 13, InstallSnapshot 3 to 5',
+    'core/snapshot-chunks.ts',
+    "if (chunk.offset > this.#received) return this.#refuse('gap')",
+    "if (chunk.offset > data.length) return this.#refuse('gap')",
+  ),
+  plant(
+    'chunks-of-two-states-are-put-together',
+    'Raft figure 13, InstallSnapshot 3 to 5',
+    'core/snapshot-chunks.ts',
+    'if (this.#data === null || chunk.position !== this.#position || chunk.term !== this.#term) {',
+    'if (this.#data === null) {',
+  ),
+  plant(
     'hand-over-without-a-term',
     'KAFKA-15510',
     'core/replication.ts',

@@ -37,6 +37,7 @@ export type InvariantName =
   | 'core-invariant'
   | 'ready-terminates'
   | 'answers-die-out'
+  | 'snapshot-whole'
   | 'progress-after-healing'
   | 'stable-after-healing'
 
