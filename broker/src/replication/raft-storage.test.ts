@@ -103,6 +103,27 @@ test('entries are loaded once and then served; they are the batches of the log',
   await log.close()
 })
 
+test('what was being loaded when the log was cut is not served afterwards', async () => {
+  const log = await filledLog()
+  const storage = storageOver(log)
+  assert.equal(storage.entries(0, 6, 1e6), 'pending')
+  storage.noteTruncated(4)
+  const cut = log.truncateTo(toOffset(4))
+  await settled()
+  await cut
+  log.append([dataBatch({ baseOffset: 4, epoch: 3, recordCount: 2 })])
+  await log.flush()
+  let entries = storage.entries(4, 6, 1e6)
+  await settled()
+  if (entries === 'pending') entries = storage.entries(4, 6, 1e6)
+  assert.ok(typeof entries !== 'string')
+  assert.deepEqual(
+    entries.map(({ base, term }) => [base, term]),
+    [[4, 3]],
+  )
+  await log.close()
+})
+
 test('boundaries: exact for what was appended, starts of epochs for what is older', async () => {
   const log = await filledLog()
   const storage = storageOver(log)

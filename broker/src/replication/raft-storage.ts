@@ -40,6 +40,10 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
   readonly #boundaries = new RecentBoundaries()
   #page: readonly Entry<Buffer>[] = []
   #loading = false
+  /** Where the log was cut while a page was being loaded: what was read beyond it is gone. */
+  #cutWhileLoading = Number.POSITIVE_INFINITY
+  /** Of batches that are older, or were there before the start, only where an epoch began is known. */
+  readonly boundaries = 'some'
 
   constructor(options: RaftStorageOptions) {
     this.#options = options
@@ -121,17 +125,19 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
   /** The log was cut at `endOffset`. */
   noteTruncated(endOffset: number): void {
     this.#boundaries.truncateTo(endOffset)
+    this.#cutWhileLoading = Math.min(this.#cutWhileLoading, endOffset)
     this.#page = this.#page.filter((entry) => entry.end <= endOffset)
   }
 
   #load(from: Position, to: Position, maxBytes: number): void {
     if (this.#loading) return
     this.#loading = true
+    this.#cutWhileLoading = Number.POSITIVE_INFINITY
     const { log, onLoaded, onFailed } = this.#options
     log
       .read(toOffset(from), toOffset(Math.min(to, this.endPosition())), maxBytes)
       .then(({ bytes }) => {
-        this.#page = entriesIn(bytes)
+        this.#page = entriesIn(bytes).filter((entry) => entry.end <= this.#cutWhileLoading)
         this.#loading = false
         onLoaded()
       })

@@ -50,6 +50,7 @@ export interface RaftStorage<D> {
   initialState(): InitialState<D>
   /**
    * Entries from boundary `from` (inclusive) to boundary `to` (exclusive), at most `maxBytes` but always at least one.
+   * They may be fewer than would fit: those that are in memory, say.
    *
    * @returns `compacted` when `from` lies below {@link startPosition}; `pending` when they must be loaded first: call
    * `RawNode.storageReady()` once they are.

@@ -226,8 +226,10 @@ async function limits<D>(log: Trial<D>): Promise<void> {
   const entries = [log.entry(0, 1, 1, 100), log.entry(1, 2, 1, 100), log.entry(2, 3, 1, 100)]
   await log.append(...entries)
   expectEqual((await log.read(0, 3, 0)).length, 1, 'entries within 0 bytes')
-  expectEqual((await log.read(0, 3, entrySizeBytes(entries[0]!) * 2)).length, 2, 'entries within the size of two')
-  expectEqual((await log.read(0, 3, 1 << 20)).length, 3, 'entries within 1 MiB')
+  const { length } = await log.read(0, 3, entrySizeBytes(entries[0]!) * 2)
+  // Fewer than would fit are an answer, too: those that are in memory.
+  expect(length === 1 || length === 2, `entries within the size of two are ${length}`)
+  await log.expectLog(...entries)
 }
 
 async function replaceTail<D>(log: Trial<D>): Promise<void> {
