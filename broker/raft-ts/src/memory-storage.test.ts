@@ -9,6 +9,7 @@ function driverOf(storage: MemoryStorage<string>): StorageDriver<string> {
     storage,
     write: (request) => storage.write(request),
     compactTo: (position) => storage.compactTo(position),
+    saveConfState: (confState, end) => storage.saveConfState(confState, end),
     reopen: () => driverOf(storage.clone()),
     close: () => undefined,
   }

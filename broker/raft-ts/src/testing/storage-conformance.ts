@@ -4,7 +4,7 @@
  * A storage is tried through a {@link StorageDriver}, which also knows how to write to it and how to restart it. Checks
  * use only entries that a Raft core would write.
  */
-import { confStateOf } from '../core/conf-change.ts'
+import { type ConfState, confStateOf } from '../core/conf-change.ts'
 import type { Entry } from '../core/entry.ts'
 import { entrySizeBytes } from '../core/entry.ts'
 import type { Position, Term } from '../core/ids.ts'
@@ -18,6 +18,8 @@ export interface StorageDriver<D> {
   write(request: PersistRequest<D>): Promise<void> | void
   /** Drops the log below a boundary; `null` for a storage that never does. */
   compactTo: ((position: Position) => Promise<void> | void) | null
+  /** Remembers the configuration in force after the config entry that ends at `end`; left out where members never change. */
+  saveConfState?(confState: ConfState, end: Position): Promise<void> | void
   /** The same storage after a restart of its process: everything written must be there. */
   reopen(): Promise<StorageDriver<D>> | StorageDriver<D>
   close(): Promise<void> | void
@@ -64,6 +66,7 @@ export function storageConformance<D>(harness: StorageHarness<D>): StorageCheck[
     check('a read stops at maxBytes but never returns nothing', limits),
     check('truncation and append in one request replace the tail', replaceTail),
     check('hard state survives a restart, and so does the log', restart),
+    check('the configuration in force survives a restart, with its place in the log', configuration),
     check('replaced entries stay replaced after a restart', restartAfterReplace),
     check('below a compacted start everything is compacted, but for the term at it', compaction),
     check('a start-position hand-over empties the log and begins it there', handOver),
@@ -253,6 +256,19 @@ async function restart<D>(log: Trial<D>): Promise<void> {
   expectEqual(hardState.vote, 1, 'vote')
   expect(hardState.commit <= 3, `commit ${hardState.commit} is past the end`)
   await log.expectLog(...entries)
+}
+
+async function configuration<D>(log: Trial<D>): Promise<void> {
+  if (log.driver.saveConfState === undefined) return
+  await log.write({ hardState: { term: 1, vote: 1, commit: 3 }, entries: [log.entry(0, 3, 1), log.entry(3, 5, 1)] })
+  const joint: ConfState = { ...confStateOf([1, 2, 4], [5]), votersOutgoing: [1, 2, 3], autoLeave: true }
+  await log.driver.saveConfState(joint, 3)
+  await log.reopen()
+  const { confState, confPosition } = log.storage.initialState()
+  expectEqual(confPosition, 3, 'position of the configuration')
+  for (const part of ['voters', 'votersOutgoing', 'learners', 'learnersNext', 'autoLeave'] as const) {
+    expectEqual(String(confState[part]), String(joint[part]), part)
+  }
 }
 
 async function restartAfterReplace<D>(log: Trial<D>): Promise<void> {
