@@ -135,6 +135,21 @@ test('a snapshot of what a log has, forgotten boundaries or not, takes nothing a
   assert.deepEqual([storage.startPosition(), storage.endPosition(), node.commit], [0, 4, 2])
 })
 
+test('a node of a later term gets the attention of a leader that only ever says that all is quiet', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], raft: { preVote: false, quiesceAfterTicks: 1 } })
+  group.elect(1)
+  group.tickAll(5)
+  group.isolate(3)
+  group.at(3).node.peerLost(1)
+  group.tick(3, 25)
+  group.drop()
+  group.heal()
+  group.tickAll(100)
+  const states = [1, 2, 3].map((id) => group.at(id).node.status())
+  assert.equal(new Set(states.map(({ term }) => term)).size, 1)
+  assert.ok(states.every(({ quiescent }) => quiescent))
+})
+
 test('a snapshot that arrives when the log already begins after it is followed by a newer one', () => {
   const group = new MemoryGroup({ voters: [1, 2, 3] })
   group.elect(1)

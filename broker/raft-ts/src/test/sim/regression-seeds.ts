@@ -27,5 +27,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found:
       'a snapshot was asked for while a change was being applied: it held the change, and the configuration before',
   },
+  {
+    seed: 878550616292,
+    found: 'a leader that only said that all was quiet never heard of the later term of a node it had lost',
+  },
   { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
 ]
