@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { toOffset } from '@stratalog/proto'
+import { toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { confStateOf } from 'raft-ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { DEFAULT_LOG_CONFIG } from '../log/log-config.ts'
@@ -122,6 +122,23 @@ test('what was being loaded when the log was cut is not served afterwards', asyn
     [[4, 3]],
   )
   await log.close()
+})
+
+test('what is taken away while it is being loaded is no failure', async () => {
+  for (const takeAway of [
+    (log: PartitionLog) => log.deleteTo(toOffset(3)),
+    (log: PartitionLog) => log.resetTo(toOffset(50), { epoch: toLeaderEpoch(2), startOffset: toOffset(49) }),
+  ]) {
+    const log = await filledLog()
+    let loads = 0
+    const storage = storageOver(log, { onLoaded: () => loads++ })
+    assert.equal(storage.entries(0, 6, 1e6), 'pending')
+    await takeAway(log)
+    await settled()
+    assert.equal(loads, 1)
+    assert.equal(storage.entries(0, 6, 1e6), 'compacted')
+    await log.close()
+  }
 })
 
 test('boundaries: exact for what was appended, starts of epochs for what is older', async () => {

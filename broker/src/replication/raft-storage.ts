@@ -136,8 +136,16 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
     const { log, onLoaded, onFailed } = this.#options
     log
       .read(toOffset(from), toOffset(Math.min(to, this.endPosition())), maxBytes)
-      .then(({ bytes }) => {
-        this.#page = entriesIn(bytes).filter((entry) => entry.end <= this.#cutWhileLoading)
+      .then(
+        ({ bytes }) => {
+          this.#page = entriesIn(bytes).filter((entry) => entry.end <= this.#cutWhileLoading)
+        },
+        (error: unknown) => {
+          // Retention, a hand-over or a cut may have taken away what was to be read: the core will see when it asks again.
+          if (from >= this.startPosition() && from < this.endPosition()) throw error
+        },
+      )
+      .then(() => {
         this.#loading = false
         onLoaded()
       })
