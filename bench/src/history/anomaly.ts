@@ -15,6 +15,7 @@ export const ANOMALIES = {
   unseen: { illegal: true, text: 'an acknowledged value was read by nobody, final reads included' },
   'aborted-read': { illegal: true, text: 'a value that was refused for good was read' },
   'invented-read': { illegal: true, text: 'a record was read that nobody sent, or not like this' },
+  'read-refused': { illegal: true, text: 'a consumer was refused an offset that it had come to by reading' },
   'int-poll-skip': { illegal: true, text: 'inside one batch a consumer passed over an offset that holds a value' },
   'poll-skip': { illegal: true, text: 'between two batches a consumer passed over an offset that holds a value' },
   'int-nonmonotonic-poll': { illegal: true, text: 'inside one batch offsets go back or repeat' },

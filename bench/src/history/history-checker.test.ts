@@ -33,6 +33,7 @@ const poll = (consumer: number, ...runs: ValueRun[]) =>
   ({ kind: 'poll', consumer, partition: 0, epoch: 1, runs }) as const
 const place = (consumer: number, offset: number) => ({ kind: 'place', consumer, partition: 0, offset }) as const
 const final = (visibleEnd: number) => ({ kind: 'final', partition: 0, visibleEnd, highWatermark: visibleEnd }) as const
+const refused = { kind: 'refused', consumer: 0, partition: 0, reason: 'OFFSET_OUT_OF_RANGE' } as const
 const ask = { kind: 'ask', asker: 0, partition: 0 } as const
 const bounds = (visibleEnd: number, highWatermark = visibleEnd, logStart = 0) =>
   ({ kind: 'bounds', asker: 0, partition: 0, logStart, visibleEnd, highWatermark }) as const
@@ -118,6 +119,10 @@ const VIOLATIONS: Record<string, { readonly kind: AnomalyKind; readonly events: 
   'foreign bytes are read': {
     kind: 'invented-read',
     events: [{ kind: 'strange', consumer: 0, partition: 0, offset: 3, reason: 'bytes have changed' }],
+  },
+  'an offset read before is out of range': {
+    kind: 'read-refused',
+    events: [...sent(1, 0, 0), poll(0, [0, 1, 0, 1]), { ...refused, offset: 1 }],
   },
   'a batch jumps over a value': {
     kind: 'int-poll-skip',

@@ -76,6 +76,12 @@ export class HistoryChecker {
           () => `consumer ${event.consumer}, partition ${event.partition} offset ${event.offset}: ${event.reason}`,
         )
         break
+      case 'refused':
+        this.#anomalies.add(
+          'read-refused',
+          () => `consumer ${event.consumer}, partition ${event.partition} offset ${event.offset}: ${event.reason}`,
+        )
+        break
       case 'place':
         this.#track(event.consumer, event.partition).place(event.offset)
         break

@@ -65,6 +65,16 @@ export interface StrangeEvent {
   readonly reason: string
 }
 
+/** A consumer was refused an offset that it had come to by reading, or by a seek to where it had been. */
+export interface RefusedEvent {
+  readonly kind: 'refused'
+  readonly at: number
+  readonly consumer: number
+  readonly partition: number
+  readonly offset: number
+  readonly reason: string
+}
+
 /** A consumer was assigned or sought: its next poll begins at `offset` (-1: wherever it does). */
 export interface PlaceEvent {
   readonly kind: 'place'
@@ -128,6 +138,7 @@ export type HistoryEvent =
   | InfoEvent
   | PollEvent
   | StrangeEvent
+  | RefusedEvent
   | PlaceEvent
   | AskEvent
   | BoundsEvent
@@ -150,6 +161,7 @@ const NUMBERS: { readonly [Kind in HistoryEvent['kind']]: readonly string[] } = 
   info: VALUES,
   poll: ['consumer', 'partition', 'epoch'],
   strange: ['consumer', 'partition', 'offset'],
+  refused: ['consumer', 'partition', 'offset'],
   place: ['consumer', 'partition', 'offset'],
   ask: ['asker', 'partition'],
   bounds: ['asker', 'partition', 'logStart', 'visibleEnd', 'highWatermark'],
