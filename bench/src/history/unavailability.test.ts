@@ -31,7 +31,7 @@ function gapsOf(events: readonly HistoryEvent[]): unknown[] {
     .map(({ fault, overallMs, partitionMs, partition }) => [fault, overallMs, partitionMs, partition])
 }
 
-test('a gap counts for the faults that it overlaps, by partition and for all', () => {
+test('a gap is put down to the first fault that began within it', () => {
   const found = gapsOf([
     ok(0, 0),
     ok(1, 1),
@@ -39,20 +39,22 @@ test('a gap counts for the faults that it overlaps, by partition and for all', (
     ok(9, 0),
     fault(12, 1, 'end'),
     ok(30, 0),
+    fault(40, 2, 'begin'),
     ok(45, 1),
-    fault(100, 2, 'begin'),
+    fault(100, 3, 'begin'),
     ok(101, 0),
-    fault(102, 2, 'end'),
+    fault(102, 3, 'end'),
     ok(103, 1),
-    ok(300, 0),
+    ok(110, 0),
   ])
   assert.deepEqual(found, [
     ['f1', 21, 44, 1],
-    ['f2', 197, 199, 0],
+    ['f2', 15, 71, 0],
+    ['f3', 56, 58, 1],
   ])
 })
 
-test('a gap that begins after the fault has settled is not its', () => {
+test("a gap that begins after the fault has settled is nobody's", () => {
   assert.deepEqual(gapsOf([ok(0, 0), fault(1, 1, 'begin'), fault(2, 1, 'end'), ok(3, 0), ok(13, 0), ok(90, 0)]), [
     ['f1', 10, 10, 0],
   ])

@@ -1,9 +1,10 @@
 /**
  * How long nobody could write: the longest time between two acknowledgements, for each partition and for all together,
- * in each fault's window.
+ * by the fault that it is put down to.
  *
- * A window runs from the fault's begin to its end plus a settling time. A gap counts for a window when the two overlap;
- * time before the first and after the last acknowledgement of the run does not count. Pure; memory grows with faults.
+ * That is the first fault that began within the gap; of gaps in which none began, the last one before it, as long as
+ * its settling time has not passed. Time before the first and after the last acknowledgement of the run does not
+ * count. Pure; memory grows with faults.
  */
 import type { HistoryEvent } from './history-event.ts'
 
@@ -27,12 +28,10 @@ type Window = { -readonly [Field in keyof FaultGaps]: FaultGaps[Field] }
 export class Unavailability {
   readonly #settleMs: number
   readonly #faults: Window[] = []
-  /** Those whose window may still be touched by a gap that has begun. */
-  #open: Window[] = []
   readonly #lastOkMs = new Map<number, number>()
   #lastOverallMs: number | null = null
 
-  /** @param settleMs how long after a fault's end a gap still counts for it */
+  /** @param settleMs how long after a fault's end a gap may begin and still be put down to it */
   constructor(settleMs: number) {
     this.#settleMs = settleMs
   }
@@ -41,12 +40,10 @@ export class Unavailability {
     if (event.kind === 'ok') this.#acknowledged(event.partition, event.at)
     else if (event.kind === 'fault' && event.phase === 'begin') {
       const { id, fault, detail, at } = event
-      const window = { id, fault, detail, beginMs: at, endMs: null, overallMs: 0, partitionMs: 0, partition: null }
-      this.#faults.push(window)
-      this.#open.push(window)
+      this.#faults.push({ id, fault, detail, beginMs: at, endMs: null, overallMs: 0, partitionMs: 0, partition: null })
     } else if (event.kind === 'fault') {
-      const window = this.#open.find(({ id }) => id === event.id)
-      if (window !== undefined) window.endMs = event.at
+      const window = this.#faults.findLast(({ id }) => id === event.id)
+      if (window !== undefined) Object.assign(window, { endMs: event.at, detail: event.detail })
     }
   }
 
@@ -56,20 +53,25 @@ export class Unavailability {
   }
 
   #acknowledged(partition: number, at: number): void {
-    const sinceOverall = this.#lastOverallMs ?? at
-    const sincePartition = this.#lastOkMs.get(partition) ?? at
+    const sinceOverallMs = this.#lastOverallMs ?? at
+    const sincePartitionMs = this.#lastOkMs.get(partition) ?? at
     this.#lastOverallMs = at
     this.#lastOkMs.set(partition, at)
-    if (this.#open.length === 0) return
-    const leastMs = Math.min(...this.#lastOkMs.values())
-    this.#open = this.#open.filter((window) => {
-      const endMs = window.endMs === null ? Number.POSITIVE_INFINITY : window.endMs + this.#settleMs
-      if (sinceOverall < endMs) window.overallMs = Math.max(window.overallMs, at - sinceOverall)
-      if (sincePartition < endMs && at - sincePartition > window.partitionMs) {
-        window.partitionMs = at - sincePartition
-        window.partition = partition
-      }
-      return leastMs < endMs
-    })
+    const overall = this.#cause(sinceOverallMs)
+    if (overall !== null) overall.overallMs = Math.max(overall.overallMs, at - sinceOverallMs)
+    const own = this.#cause(sincePartitionMs)
+    if (own !== null && at - sincePartitionMs > own.partitionMs) {
+      own.partitionMs = at - sincePartitionMs
+      own.partition = partition
+    }
+  }
+
+  /** What a gap that ends now and began at `sinceMs` is put down to; faults after `sinceMs` have begun within it. */
+  #cause(sinceMs: number): Window | null {
+    const before = this.#faults.findLastIndex(({ beginMs }) => beginMs <= sinceMs)
+    const within = this.#faults[before + 1]
+    if (within !== undefined) return within
+    const last = this.#faults[before]
+    return last !== undefined && (last.endMs === null || sinceMs < last.endMs + this.#settleMs) ? last : null
   }
 }

@@ -14,6 +14,8 @@ export interface DiskFaults {
   readonly isFull?: boolean
   /** `datasync` and `syncDirectory` fail with EIO. */
   readonly syncFails?: boolean
+  /** Syncs succeed at once and do nothing: what a disk with a lying cache does, and no promise survives. */
+  readonly syncLies?: boolean
   /** Each sync takes that much longer, ms. */
   readonly syncDelayMs?: number
   /** Writes fail with EIO. */
@@ -84,6 +86,7 @@ export class FaultyFileSystem implements FileSystem {
 
   async syncDirectory(path: string): Promise<void> {
     await this.beforeSync(path)
+    if (this.syncLies(path)) return
     await this.#disk.syncDirectory(path)
   }
 
@@ -93,6 +96,11 @@ export class FaultyFileSystem implements FileSystem {
     const { syncDelayMs = 0 } = this.#faults
     if (syncDelayMs > 0) await setTimeout(syncDelayMs)
     if (this.#faults.syncFails === true) throw fileError('EIO', 'fdatasync', path)
+  }
+
+  /** For handles: whether a sync is only pretended. */
+  syncLies(path: string): boolean {
+    return this.#concerns(path) && this.#faults.syncLies === true
   }
 
   /** For handles: throws ENOSPC while the disk is full. */
@@ -148,6 +156,7 @@ class FaultyHandle implements FileHandle {
 
   async datasync(): Promise<void> {
     await this.#fileSystem.beforeSync(this.path)
+    if (this.#fileSystem.syncLies(this.path)) return
     await this.#file.datasync()
   }
 

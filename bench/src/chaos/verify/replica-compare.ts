@@ -57,6 +57,7 @@ export async function compareReplicas(
     comparedBytes += batch.bytes.length
     offset = batch.nextOffset
   }
+  for (const { batches } of [first, ...others]) await batches.return('')
   for (const { folder } of replicas) problems.push(...(await unsound(folder)))
   return { comparedBatches, comparedBytes, problems }
 }
