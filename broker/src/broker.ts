@@ -9,6 +9,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type InvariantError, invariant, toBrokerId } from '@stratalog/proto'
+import { reportOf } from './cluster/broker-report.ts'
+import { LoneBrokerView } from './cluster/lone-broker-view.ts'
 import type { BrokerConfig } from './config/load-config.ts'
 import { HOST_PORT_PATTERN } from './config/settings.ts'
 import { Controller } from './controller/controller.ts'
@@ -27,6 +29,7 @@ import { HardStateStore } from './replication/hard-state-store.ts'
 import type { PeerTransport } from './replication/peer-transport.ts'
 import { type Clock, SYSTEM_CLOCK, TickLoop } from './replication/tick-loop.ts'
 import { BrokerServer } from './server/broker-server.ts'
+import { LONE_BROKER_COMMANDS } from './server/cluster-commands.ts'
 import type { AdvertisedAddress } from './server/handlers/topic-view.ts'
 import type { FileSystem } from './storage/file-system.ts'
 import { NodeFileSystem } from './storage/node-file-system.ts'
@@ -194,12 +197,19 @@ async function startParts(
   const onInvariantBroken = (error: InvariantError) =>
     dependencies.failStop ? dependencies.failStop(error) : failStop(logger, error)
   const nowMs = () => clock.nowMs()
-  const server = new BrokerServer({
+  const startedAtMs = nowMs()
+  const report = () => {
+    const isStopping = !server.health.isServing
+    return reportOf({ brokerId, isStopping, pid: process.pid, version: BROKER_VERSION, startedAtMs }, registry)
+  }
+  const server: BrokerServer = new BrokerServer({
     config,
     clusterId,
     advertised,
     registry,
     controller,
+    cluster: new LoneBrokerView({ brokerId, image: () => controller.image, registry, report }),
+    commands: LONE_BROKER_COMMANDS,
     logger,
     nowMs,
     onInvariantBroken,

@@ -5,6 +5,7 @@
  * SHUTTING_DOWN, connections close. Owner: broker.ts.
  */
 import { FetchService, type InvariantError, isStratalogError, ProduceService, StratalogError } from '@stratalog/proto'
+import type { ClusterView } from '../cluster/cluster-view.ts'
 import type { BrokerConfig } from '../config/load-config.ts'
 import { findTopic } from '../controller/commands.ts'
 import type { Controller } from '../controller/controller.ts'
@@ -12,10 +13,13 @@ import type { Logger } from '../observability/logger.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import { BROKER_VERSION } from '../version.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { ClientErrors } from './client-errors.ts'
+import type { ClusterCommands } from './cluster-commands.ts'
 import { GrpcServer } from './grpc/grpc-server.ts'
 import { addReflection } from './grpc/reflection.ts'
 import type { RequestShape } from './grpc/request-shape.ts'
-import { bindAdmin } from './handlers/admin.ts'
+import { bindTopicAdmin } from './handlers/admin.ts'
+import { bindClusterAdmin } from './handlers/cluster-admin.ts'
 import { FetchSession } from './handlers/fetch-session.ts'
 import { Health } from './handlers/health.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
@@ -33,6 +37,8 @@ export interface BrokerServerOptions {
   readonly advertised: AdvertisedAddress | null
   readonly registry: PartitionRegistry
   readonly controller: Controller
+  readonly cluster: ClusterView
+  readonly commands: ClusterCommands
   readonly logger: Logger
   readonly nowMs: () => number
   readonly onInvariantBroken: (error: InvariantError) => void
@@ -57,6 +63,7 @@ const TICKS_PER_HEARTBEAT = 3
 export class BrokerServer {
   readonly health: Health = new Health(SERVICE_NAMES)
   readonly #options: BrokerServerOptions
+  readonly #clientErrors: ClientErrors
   readonly #grpc: GrpcServer
   readonly #produceStreams = new StreamSet<ProduceSession>()
   readonly #fetchStreams = new StreamSet<FetchSession>()
@@ -68,6 +75,11 @@ export class BrokerServer {
   constructor(options: BrokerServerOptions) {
     this.#options = options
     const { settings } = options.config
+    this.#clientErrors = new ClientErrors({
+      brokerId: settings['broker.id'],
+      image: () => options.controller.image,
+      cluster: options.cluster,
+    })
     this.#grpc = new GrpcServer({
       limits: {
         connectionsMax: settings['limits.connections.max'],
@@ -84,7 +96,9 @@ export class BrokerServer {
     this.#bindFetch()
     this.#watches = this.#bindDescriptions()
     const onChange = () => this.#watches.onChange()
-    this.#unsubscribe = [options.registry.onChange(onChange), options.controller.onChange(onChange)]
+    this.#unsubscribe = [options.registry, options.controller, options.cluster].map((source) =>
+      source.onChange(onChange),
+    )
     const tickMs = Math.ceil(settings['fetch.heartbeat.ms'] / TICKS_PER_HEARTBEAT)
     this.#ticker = setInterval(() => {
       for (const session of this.#fetchStreams.sessions()) session.tick()
@@ -147,6 +161,7 @@ export class BrokerServer {
     }
     const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
     const lookup = registry.get.bind(registry)
+    const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const bytesMax = settings['limits.message.bytes.max']
     const batchesShape: RequestShape = { bytesMax, fieldCountMax: BATCHES_PER_MESSAGE_MAX, depth: 1 }
     const recordsShape: RequestShape = { bytesMax, fieldCountMax: RECORD_FIELDS_PER_REQUEST_MAX, depth: 2 }
@@ -154,7 +169,7 @@ export class BrokerServer {
       ProduceService.produceStream,
       (call) => {
         this.#assertServing()
-        this.#produceStreams.add(call, new ProduceSession({ call, lookup, budget, ...timeouts }))
+        this.#produceStreams.add(call, new ProduceSession({ call, lookup, clientError, budget, ...timeouts }))
       },
       batchesShape,
     )
@@ -162,7 +177,19 @@ export class BrokerServer {
       const found = findTopic(controller.image, topic)
       return isStratalogError(found) ? found : found.partitions.length
     }
-    const produceRecords = new ProduceRecordsHandler({ lookup, partitionCount, budget, nowMs, ...timeouts })
+    const leads = (topic: string, partition: number) => {
+      const found = registry.get(topic, partition)
+      return !isStratalogError(found) && found.state().kind === 'serving'
+    }
+    const produceRecords = new ProduceRecordsHandler({
+      lookup,
+      clientError,
+      partitionCount,
+      leads,
+      budget,
+      nowMs,
+      ...timeouts,
+    })
     this.#grpc.unary(
       ProduceService.produceRecords,
       (request, context) => {
@@ -185,6 +212,7 @@ export class BrokerServer {
     const { settings } = config
     const lookup = registry.get.bind(registry)
     const nameError = (error: unknown) => this.#nameError(error)
+    const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const budget = new ByteBudget(settings['limits.fetch.outstanding.bytes'])
     this.#grpc.bidirectional(FetchService.fetchStream, (call) => {
       this.#assertServing()
@@ -198,14 +226,15 @@ export class BrokerServer {
         stallMs: settings['limits.write.stall.ms'],
         nowMs,
         nameError,
+        clientError,
       })
       this.#fetchStreams.add(call, session)
     })
-    this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError }, request))
+    this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError, clientError }, request))
   }
 
   #bindDescriptions(): TopicWatches {
-    const { config, registry, controller, clusterId, advertised, nowMs } = this.#options
+    const { config, registry, controller, cluster, commands, clusterId, advertised } = this.#options
     const { settings } = config
     const brokerId = settings['broker.id']
     const view = new TopicView({
@@ -214,9 +243,13 @@ export class BrokerServer {
       advertised,
       image: () => controller.image,
       lookup: registry.get.bind(registry),
+      cluster,
+      errors: this.#clientErrors,
     })
-    bindAdmin(this.#grpc, {
+    bindClusterAdmin(this.#grpc, { controller, commands, cluster, view })
+    bindTopicAdmin(this.#grpc, {
       controller,
+      cluster,
       view,
       defaultPartitionCount: settings['topic.defaults.partition.count'],
       defaultReplicationFactor: settings['topic.defaults.replication.factor'],
@@ -224,11 +257,10 @@ export class BrokerServer {
     })
     return bindMetadata(this.#grpc, {
       view,
+      cluster,
       clusterId,
       brokerId,
       version: BROKER_VERSION,
-      startedAtMs: nowMs(),
-      isServing: () => this.health.isServing,
       registry,
     })
   }
