@@ -75,8 +75,12 @@ async function windowOf(probe: ClientProcess, windowMs: number, event: () => Pro
   return probe.gap()
 }
 
-async function transfer(_cluster: ChaosCluster): Promise<void> {
-  throw new Error('this version of the client moves no leaderships')
+/** To a replica that does not lead, the next one by number. */
+async function transfer(cluster: ChaosCluster): Promise<void> {
+  const leader = (await cluster.leaderOf(TOPIC, 0)) ?? 1
+  const followers = cluster.ids.filter((brokerId) => brokerId !== leader)
+  const to = followers.find((brokerId) => brokerId > leader) ?? followers[0]!
+  await cluster.client.admin.transferLeader(TOPIC, 0, to, { timeoutMs: 10_000 })
 }
 
 function summary(

@@ -2,7 +2,7 @@
 import Table from 'cli-table3'
 import { ANOMALIES, type Verdict } from '../history/index.ts'
 import type { FaultGaps } from '../history/unavailability.ts'
-import { FAULTS } from './nemesis/faults.ts'
+import { faultNamed } from './nemesis/faults.ts'
 
 /** Of one run. */
 export interface ChaosReport {
@@ -63,7 +63,7 @@ function renderFaults({ faults, recoveriesMs }: ChaosReport): string {
       Math.round(Math.max(...those.map(({ overallMs }) => overallMs))),
       Math.round(Math.max(...those.map(({ partitionMs }) => partitionMs))),
       recoveries.length === 0 ? '-' : Math.round(Math.max(...recoveries)),
-      FAULTS[name]?.text ?? '',
+      faultNamed(name)?.text ?? '',
     ])
   }
   return table.toString()

@@ -15,7 +15,7 @@ import { isStratalogError } from '@stratalog/client'
 import { ChaosCluster } from './broker/chaos-cluster.ts'
 import { untilHealthy } from './broker/cluster-health.ts'
 import type { ActiveFault } from './nemesis/fault.ts'
-import { chooseFaults, FAULTS, type PlannedFault, planFaults } from './nemesis/faults.ts'
+import { chooseFaults, faultNamed, type PlannedFault, planFaults } from './nemesis/faults.ts'
 import type { ChaosReport } from './report.ts'
 import { checkHistories } from './verify/check-histories.ts'
 import { compareReplicas } from './verify/replica-compare.ts'
@@ -72,6 +72,8 @@ class ChaosRun {
   readonly #notes: Record<string, number> = {}
   readonly #recoveriesMs: { readonly fault: string; readonly tookMs: number }[] = []
   readonly #startedMs = performance.now()
+  /** Brokers that hold a copy, by the run's number of the partition. */
+  readonly #replicas = new Map<number, readonly number[]>()
   #cluster: ChaosCluster | null = null
   #faultCount = 0
 
@@ -103,6 +105,7 @@ class ChaosRun {
     await this.#recovered(cluster, 'the last fault')
     await this.#ended(writers)
     await this.#finalRead(cluster)
+    await this.#attempt('describing the partitions', () => this.#noteReplicas(cluster))
     await this.#ended(readers)
     await this.#attempt('stopping', () => cluster.stop())
     this.#violations.push(...cluster.unexpectedEnds)
@@ -164,7 +167,7 @@ class ChaosRun {
     for (const fault of planFaults(seed, names, isFixedOrder)) {
       if (this.#faultCount >= faultCount || performance.now() - this.#startedMs > durationMs) return
       if (this.#violations.length > 0) return
-      const kind = FAULTS[fault.name]!
+      const kind = faultNamed(fault.name)!
       if (kind.damages && !isWhole) await this.#recovered(cluster, `faults before ${fault.name}`)
       await this.#inflict(cluster, fault)
       isWhole = kind.damages || fault.waitsForHealth
@@ -181,7 +184,7 @@ class ChaosRun {
     const beganAt = this.#history.append({ kind: 'fault', phase: 'begin', id, fault: fault.name, detail: '' })
     let active: ActiveFault | null = null
     await this.#attempt(`begin of ${fault.name}`, async () => {
-      active = await FAULTS[fault.name]!.begin(context)
+      active = await faultNamed(fault.name)!.begin(context)
     })
     const begun = active as ActiveFault | null
     if (begun === null) return
@@ -202,6 +205,14 @@ class ChaosRun {
       if (outcome > 1000) this.#tell(`  whole again after ${Math.round(outcome)} ms`)
     } else {
       this.#violations.push(`not whole ${HEALTH_TIMEOUT_MS} ms after ${after}: ${outcome.slice(0, 5).join('; ')}`)
+    }
+  }
+
+  async #noteReplicas({ client }: ChaosCluster): Promise<void> {
+    const described = await client.admin.describePartitions({ topics: TOPICS.map(({ name }) => name) })
+    for (const { number, topic, partition } of this.#partitions) {
+      const found = described.find((each) => each.topic === topic && each.partition === partition)
+      this.#replicas.set(number, found?.replicas.map(({ brokerId }) => brokerId) ?? [])
     }
   }
 
@@ -228,14 +239,15 @@ class ChaosRun {
 
   async #check(): Promise<ChaosReport> {
     this.#tell('checking')
-    const { folder, brokerCount, seed } = this.#options
+    const { folder, seed } = this.#options
     const findings = await checkHistories(join(folder, 'history'), 'fsynced')
     let comparedBatches = 0
     let comparedBytes = 0
     for (const { number, topic, partition } of this.#partitions) {
-      const replicas = Array.from({ length: brokerCount }, (_, index) => {
-        return { brokerId: index + 1, folder: join(folder, `broker-${index + 1}`, 'topics', `${topic}-${partition}`) }
+      const replicas = (this.#replicas.get(number) ?? []).map((brokerId) => {
+        return { brokerId, folder: join(folder, `broker-${brokerId}`, 'topics', `${topic}-${partition}`) }
       })
+      if (replicas.length === 0) this.#violations.push(`${topic}-${partition}: its replicas are not known`)
       const compared = await compareReplicas(replicas, findings.finalHighWatermarks.get(number) ?? 0)
       this.#violations.push(...compared.problems)
       comparedBatches += compared.comparedBatches

@@ -2,11 +2,24 @@
 import { seededRandom } from '@stratalog/broker/testing'
 import { DISK_FAULTS } from './disk-faults.ts'
 import { type FaultKind, pick } from './fault.ts'
+import { MEMBERSHIP_FAULTS } from './membership-faults.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
-import { PROCESS_FAULTS } from './process-faults.ts'
+import { FATAL_FAULTS, PROCESS_FAULTS } from './process-faults.ts'
 
 /** By name. */
-export const FAULTS: Readonly<Record<string, FaultKind>> = { ...PROCESS_FAULTS, ...NETWORK_FAULTS, ...DISK_FAULTS }
+export const FAULTS: Readonly<Record<string, FaultKind>> = {
+  ...PROCESS_FAULTS,
+  ...NETWORK_FAULTS,
+  ...DISK_FAULTS,
+  ...MEMBERSHIP_FAULTS,
+}
+
+const ALL_FAULTS: Readonly<Record<string, FaultKind>> = { ...FAULTS, ...FATAL_FAULTS }
+
+/** A fault by its name, one that is never drawn included. */
+export function faultNamed(name: string): FaultKind | undefined {
+  return ALL_FAULTS[name]
+}
 
 /** One fault of a plan. */
 export interface PlannedFault {
@@ -28,7 +41,7 @@ export function chooseFaults(names: readonly string[] | null, brokerCount: numbe
     if (FAULTS[name] === undefined)
       throw new Error(`unknown fault ${name}; there are ${Object.keys(FAULTS).join(', ')}`)
   }
-  const possible = (names ?? Object.keys(FAULTS)).filter((name) => FAULTS[name]!.brokersMin <= brokerCount)
+  const possible = (names ?? Object.keys(FAULTS)).filter((name) => faultNamed(name)!.brokersMin <= brokerCount)
   if (possible.length === 0) throw new Error(`none of the faults suits ${brokerCount} brokers`)
   return possible
 }
@@ -44,7 +57,7 @@ export function* planFaults(seed: number, names: readonly string[], isFixedOrder
     while (round.length > 0) {
       const name = isFixedOrder ? round[0]! : pick(random, round)
       round.splice(round.indexOf(name), 1)
-      const { holdMsMin, holdMsMax } = FAULTS[name]!
+      const { holdMsMin, holdMsMax } = faultNamed(name)!
       yield {
         name,
         seed: Math.floor(random() * 2 ** 32),

@@ -1,7 +1,7 @@
 /** Faults of processes: killed, paused, stopped, all at once, their power cut. */
 import type { ChaosBroker } from '../broker/chaos-broker.ts'
 import { untilHealthy } from '../broker/cluster-health.ts'
-import { type FaultContext, type FaultKind, pick, shuffled, someLeader } from './fault.ts'
+import { type ActiveFault, type FaultContext, type FaultKind, pick, shuffled, someLeader } from './fault.ts'
 
 const PLAIN = { brokersMin: 1, damages: false, holdMsMin: 500, holdMsMax: 6000 } as const
 
@@ -44,16 +44,7 @@ export const PROCESS_FAULTS = {
     ...PLAIN,
     text: 'the power of all brokers fails: unsynced bytes dropped, the last write torn',
     holdMsMax: 1000,
-    begin: async ({ cluster, random }) => {
-      const seeds = cluster.brokers.map(() => Math.floor(random() * 2 ** 32))
-      const reports = await Promise.all(cluster.brokers.map((broker, index) => broker.losePower(seeds[index]!)))
-      const lost = reports.map((report, index) => {
-        if (report === null) return `broker ${index + 1} had ended`
-        const { lostBytes, tornPaths, undoneNameCount } = report
-        return `broker ${index + 1}: ${lostBytes} bytes lost, ${tornPaths.length} torn, ${undoneNameCount} names`
-      })
-      return { detail: lost.join('; '), end: () => startAll(cluster.brokers) }
-    },
+    begin: powerLoss,
   },
   pause: {
     ...PLAIN,
@@ -122,6 +113,17 @@ export const PROCESS_FAULTS = {
   },
 } as const satisfies Record<string, FaultKind>
 
+async function powerLoss({ cluster, random }: FaultContext): Promise<ActiveFault> {
+  const seeds = cluster.brokers.map(() => Math.floor(random() * 2 ** 32))
+  const reports = await Promise.all(cluster.brokers.map((broker, index) => broker.losePower(seeds[index]!)))
+  const lost = reports.map((report, index) => {
+    if (report === null) return `broker ${index + 1} had ended`
+    const { lostBytes, tornPaths, undoneNameCount } = report
+    return `broker ${index + 1}: ${lostBytes} bytes lost, ${tornPaths.length} torn, ${undoneNameCount} names`
+  })
+  return { detail: lost.join('; '), end: () => startAll(cluster.brokers) }
+}
+
 async function down(broker: ChaosBroker): Promise<{ detail: string; end: () => Promise<void> }> {
   await broker.kill()
   return { detail: `broker ${broker.brokerId}`, end: () => broker.start() }
@@ -135,3 +137,26 @@ async function startAll(brokers: readonly ChaosBroker[]): Promise<void> {
 async function untilServed({ cluster, partitions }: FaultContext): Promise<void> {
   await untilHealthy(cluster, partitions, 30_000)
 }
+
+/** Faults that no promise survives: they show that the suite sees what it looks for, and are never drawn. */
+export const FATAL_FAULTS = {
+  'lying-power-loss': {
+    ...PLAIN,
+    text: 'as power-loss, after a while in which no sync did anything',
+    holdMsMin: 0,
+    holdMsMax: 0,
+    begin: async (context) => {
+      const { brokers } = context.cluster
+      for (const broker of brokers) await broker.setDisk({ syncLies: true })
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      const active = await powerLoss({ ...context, random: () => 0 })
+      return {
+        ...active,
+        end: async () => {
+          for (const broker of brokers) await broker.setDisk({})
+          await active.end()
+        },
+      }
+    },
+  },
+} as const satisfies Record<string, FaultKind>
