@@ -6,7 +6,7 @@
  * Owner: broker.ts, from start to stop.
  */
 import { constants } from 'node:fs'
-import { access, link, mkdir, open, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { access, link, mkdir, open, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from './log/log-errors.ts'
 import {
@@ -29,21 +29,30 @@ const IGNORED_ENTRIES: ReadonlySet<string> = new Set(['lost+found', '.DS_Store',
 export interface DataDirectoryOptions {
   readonly path: string
   readonly brokerId: number
-  /** The cluster that the folder must belong to; `null` takes whichever it belongs to, or founds one. */
+  /** The cluster that the folder must belong to, and that a new one is written for; `null` takes whichever it is. */
   readonly clusterId?: string | null
 }
 
 /** An open data folder. */
 export class DataDirectory {
   readonly path: string
-  readonly properties: MetaProperties
+  #properties: MetaProperties
   /** The metadata store, whose lock is the folder's lock. */
   readonly store: KeyValueStore
 
   private constructor(path: string, properties: MetaProperties, store: KeyValueStore) {
     this.path = path
-    this.properties = properties
+    this.#properties = properties
     this.store = store
+  }
+
+  get properties(): MetaProperties {
+    return this.#properties
+  }
+
+  /** Folder of this broker's copy of the metadata log. */
+  get metadataPath(): string {
+    return join(this.path, 'metadata')
   }
 
   /** Folder of the partitions. */
@@ -72,6 +81,23 @@ export class DataDirectory {
         cause: error,
       })
     }
+  }
+
+  /**
+   * Notes the cluster that the broker has founded or joined; nothing is written when that is known.
+   *
+   * Durability: synced when it resolves. Errors: StartupError `DATA_DIRECTORY_MISMATCH` when it belongs to another one.
+   */
+  async belongTo(clusterId: string): Promise<void> {
+    const { path } = this
+    const known = this.#properties.clusterId
+    if (known === clusterId) return
+    if (known !== null) throw mismatch(path, `belongs to cluster ${known}, not to cluster ${clusterId}`)
+    this.#properties = { ...this.#properties, clusterId }
+    const temporary = join(path, `${META_PROPERTIES_FILE}.${process.pid}.tmp`)
+    await writeSynced(temporary, renderMetaProperties(this.#properties))
+    await rename(temporary, join(path, META_PROPERTIES_FILE))
+    await syncFolder(path)
   }
 
   /** Closes the store, which frees the folder for another process. */
@@ -119,7 +145,7 @@ function checkIdentity(options: DataDirectoryOptions, properties: MetaProperties
   if (properties.brokerId !== brokerId) {
     throw mismatch(path, `belongs to broker ${properties.brokerId}, not to broker ${brokerId}`)
   }
-  if (clusterId && properties.clusterId !== clusterId) {
+  if (clusterId && properties.clusterId !== null && properties.clusterId !== clusterId) {
     throw mismatch(path, `belongs to cluster ${properties.clusterId}, not to cluster ${clusterId}`)
   }
   return properties

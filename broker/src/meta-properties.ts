@@ -1,7 +1,7 @@
 /**
  * `meta.properties`: who a data folder belongs to, as `key=value` lines.
  *
- * Written once, at the first start, and never changed. The directory id names this copy of the data: a disk that was
+ * Written at the first start; only a cluster id that was not known then is filled in later. The directory id names this copy of the data: a disk that was
  * wiped and filled again has another, so that it is never taken for the voter that it was (Kafka KIP-853).
  */
 import { randomUUID } from 'node:crypto'
@@ -16,22 +16,23 @@ export const META_PROPERTIES_FILE = 'meta.properties'
 export interface MetaProperties {
   /** Layout of the folder, 1 or more. */
   readonly version: number
-  readonly clusterId: string
+  /** Null until the broker has founded a cluster with others, or joined one. */
+  readonly clusterId: string | null
   readonly brokerId: number
   readonly directoryId: string
 }
 
-/** Properties of a folder used for the first time; a cluster id is made up unless one is given. */
+/** Properties of a folder used for the first time. */
 export function newMetaProperties(brokerId: number, clusterId: string | null): MetaProperties {
-  return { version: DATA_FORMAT_VERSION, clusterId: clusterId ?? randomUUID(), brokerId, directoryId: randomUUID() }
+  return { version: DATA_FORMAT_VERSION, clusterId, brokerId, directoryId: randomUUID() }
 }
 
 /** The file's text. */
 export function renderMetaProperties(properties: MetaProperties): string {
   return [
-    '# Written by Stratalog at the first start; do not edit.',
+    '# Written by Stratalog; do not edit.',
     `version=${properties.version}`,
-    `cluster.id=${properties.clusterId}`,
+    `cluster.id=${properties.clusterId ?? ''}`,
     `broker.id=${properties.brokerId}`,
     `directory.id=${properties.directoryId}`,
     '',
@@ -50,5 +51,6 @@ export function parseMetaProperties(text: string): MetaProperties | null {
   const clusterId = values.get('cluster.id') ?? ''
   const directoryId = values.get('directory.id') ?? ''
   if (!Number.isSafeInteger(version) || version < 1 || !Number.isSafeInteger(brokerId) || brokerId < 0) return null
-  return clusterId === '' || directoryId === '' ? null : { version, clusterId, brokerId, directoryId }
+  if (directoryId === '') return null
+  return { version, clusterId: clusterId === '' ? null : clusterId, brokerId, directoryId }
 }

@@ -14,8 +14,7 @@ import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import { BROKER_VERSION } from '../version.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { ClientErrors } from './client-errors.ts'
-import type { ClusterCommands } from './cluster-commands.ts'
-import { GrpcServer } from './grpc/grpc-server.ts'
+import type { GrpcServer } from './grpc/grpc-server.ts'
 import { addReflection } from './grpc/reflection.ts'
 import type { RequestShape } from './grpc/request-shape.ts'
 import { bindTopicAdmin } from './handlers/admin.ts'
@@ -33,12 +32,13 @@ import type { TopicWatches } from './handlers/topic-watches.ts'
 /** What the server is made of. */
 export interface BrokerServerOptions {
   readonly config: BrokerConfig
+  /** Listening; calls are served from {@link BrokerServer.admit} on. Its end is the server's. */
+  readonly grpc: GrpcServer
   readonly clusterId: string
   readonly advertised: AdvertisedAddress | null
   readonly registry: PartitionRegistry
   readonly controller: Controller
   readonly cluster: ClusterView
-  readonly commands: ClusterCommands
   readonly logger: Logger
   readonly nowMs: () => number
   readonly onInvariantBroken: (error: InvariantError) => void
@@ -80,17 +80,7 @@ export class BrokerServer {
       image: () => options.controller.image,
       cluster: options.cluster,
     })
-    this.#grpc = new GrpcServer({
-      limits: {
-        connectionsMax: settings['limits.connections.max'],
-        streamsPerConnectionMax: settings['limits.connection.streams.max'],
-        messageBytesMax: settings['limits.message.bytes.max'],
-        produceUnansweredBytes: settings['limits.produce.connection.unanswered.bytes'],
-        fetchOutstandingBytes: settings['limits.fetch.connection.outstanding.bytes'],
-      },
-      logger: options.logger,
-      onInvariantBroken: options.onInvariantBroken,
-    })
+    this.#grpc = options.grpc
     this.health.bind(this.#grpc)
     this.#bindProduce()
     this.#bindFetch()
@@ -110,11 +100,6 @@ export class BrokerServer {
   /** Client connections now open. */
   get connectionCount(): number {
     return this.#grpc.connections.size
-  }
-
-  /** Begins to listen; calls are served once it is ready. Errors: StartupError PORT_IN_USE, LISTEN_FAILED. */
-  listen(host: string, port: number): Promise<{ host: string; port: number }> {
-    return this.#grpc.listen(host, port)
   }
 
   /** The broker is ready: serves, and says so. */
@@ -234,7 +219,7 @@ export class BrokerServer {
   }
 
   #bindDescriptions(): TopicWatches {
-    const { config, registry, controller, cluster, commands, clusterId, advertised } = this.#options
+    const { config, registry, controller, cluster, clusterId, advertised } = this.#options
     const { settings } = config
     const brokerId = settings['broker.id']
     const view = new TopicView({
@@ -246,7 +231,7 @@ export class BrokerServer {
       cluster,
       errors: this.#clientErrors,
     })
-    bindClusterAdmin(this.#grpc, { controller, commands, cluster, view })
+    bindClusterAdmin(this.#grpc, { controller, commands: controller, cluster, view })
     bindTopicAdmin(this.#grpc, {
       controller,
       cluster,

@@ -5,8 +5,6 @@
  * is checked and nothing is changed.
  */
 
-import { StratalogError } from '@stratalog/proto'
-
 /** See the file's header. */
 export interface ClusterCommands {
   /**
@@ -25,16 +23,4 @@ export interface ClusterCommands {
   drainBroker(brokerId: number, drained: boolean, validateOnly?: boolean): Promise<unknown>
   /** Begins to empty a broker for good, or ends it. Errors: as {@link drainBroker}, and INVALID_REPLICATION_FACTOR. */
   decommissionBroker(brokerId: number, decommissioning: boolean, validateOnly?: boolean): Promise<unknown>
-}
-
-/** The commands of a cluster of one broker: none of them is possible. */
-export const LONE_BROKER_COMMANDS: ClusterCommands = {
-  movePartition: () => Promise.reject(alone('move to')),
-  cancelMove: () => Promise.reject(alone('move to')),
-  drainBroker: () => Promise.reject(alone('hand over to')),
-  decommissionBroker: () => Promise.reject(alone('hand over to')),
-}
-
-function alone(purpose: string): StratalogError {
-  return new StratalogError('INVALID_REQUEST', `this cluster has one broker: there is none to ${purpose}`)
 }

@@ -3,16 +3,16 @@
  * one data folder. Used by `stratalog dev`, the demo and the benchmarks.
  */
 import { join, resolve } from 'node:path'
-import { usageError } from '../command-error.ts'
 import { BrokerProcess } from './broker-process.ts'
+import { planDevCluster } from './dev-topology.ts'
 
 /** What to start. */
 export interface DevClusterOptions {
-  /** Number of brokers; only 1 until brokers replicate to each other. */
+  /** Number of brokers, 1 or more; the first three hold the metadata. */
   readonly brokerCount: number
   /** Folder of all data; created when missing, kept when stopped. */
   readonly dataDir: string
-  /** Port of the first broker, the others follow; 0 = free ones. */
+  /** Port of the first broker for clients, the others follow; those between brokers are 100 above. 0 = free ones. */
   readonly basePort: number
   /** Default `127.0.0.1`. */
   readonly host?: string
@@ -28,24 +28,20 @@ export class DevCluster implements AsyncDisposable {
     this.brokers = brokers
   }
 
-  /** Starts every broker; when one cannot start, those that did are stopped. Errors: as BrokerProcess.start, `USAGE`. */
+  /** Starts every broker; when one cannot start, those that did are stopped. Errors: as BrokerProcess.start. */
   static async start(options: DevClusterOptions): Promise<DevCluster> {
-    if (options.brokerCount !== 1) {
-      throw usageError(
-        `${options.brokerCount} brokers were asked for, but this version runs a cluster of one`,
-        'use --brokers 1: brokers do not replicate to each other in this version',
-      )
-    }
     const dataDir = resolve(options.dataDir)
+    const host = options.host ?? '127.0.0.1'
+    const plan = await planDevCluster({ brokerCount: options.brokerCount, basePort: options.basePort, host })
     const started = await Promise.allSettled(
-      Array.from({ length: options.brokerCount }, (_, index) =>
+      plan.map(({ brokerId, port, settings }) =>
         BrokerProcess.start({
-          brokerId: index + 1,
-          dataDir: join(dataDir, `broker-${index + 1}`),
-          logPath: join(dataDir, `broker-${index + 1}.log`),
-          host: options.host ?? '127.0.0.1',
-          port: options.basePort === 0 ? 0 : options.basePort + index,
-          ...(options.settings === undefined ? {} : { settings: options.settings }),
+          brokerId,
+          dataDir: join(dataDir, `broker-${brokerId}`),
+          logPath: join(dataDir, `broker-${brokerId}.log`),
+          host,
+          port,
+          settings: { ...settings, ...options.settings },
         }),
       ),
     )

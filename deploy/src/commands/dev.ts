@@ -16,7 +16,7 @@ export interface DevOptions {
 /** The command. */
 export function devCommand(): Command {
   return withOutputOption(new Command('dev').description('run a local cluster in the foreground'))
-    .option('--brokers <count>', 'number of broker processes', integerArgument(1, 100), 1)
+    .option('--brokers <count>', 'number of broker processes', integerArgument(1, 100), 3)
     .option('--data <dir>', 'folder of the data of all brokers', './data')
     .option('--port <base>', 'port of the first broker; 0 takes free ones', integerArgument(0, 65_535), 9400)
     .action(async (options: DevOptions) => (await import('../cluster/run-dev.ts')).runDev(options))

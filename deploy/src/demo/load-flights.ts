@@ -10,6 +10,7 @@ import { FLIGHT_COUNT, missingFlights, readFlights } from './flights.ts'
 export const FLIGHTS_TOPIC = 'flights'
 
 const PARTITION_COUNT = 6
+const REPLICATION_FACTOR = 3
 
 /** What was done. */
 export interface LoadResult {
@@ -53,7 +54,7 @@ async function ensureTopic(client: Client, signal: AbortSignal): Promise<{ topic
   // Kept for ever: the default retention would empty the demo of a clone that is started again after a week.
   const configs = { 'retention.ms': '-1' }
   const topic = await client.admin.createTopic(
-    { name: FLIGHTS_TOPIC, partitionCount: PARTITION_COUNT, replicationFactor: 1, configs },
+    { name: FLIGHTS_TOPIC, partitionCount: PARTITION_COUNT, replicationFactor: REPLICATION_FACTOR, configs },
     { signal },
   )
   return { topic, created: true }

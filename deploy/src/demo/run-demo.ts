@@ -13,7 +13,9 @@ import { FLIGHT_COUNT } from './flights.ts'
 import { FLIGHTS_TOPIC, type LoadResult, loadFlights } from './load-flights.ts'
 import { type ReadResult, readFlightsBack } from './read-flights.ts'
 
-const DEFAULT_BOOTSTRAP = '127.0.0.1:9400'
+/** Brokers of the demo: as many as a partition has copies. */
+const BROKER_COUNT = 3
+const DEFAULT_BOOTSTRAP = '127.0.0.1:9400,127.0.0.1:9401,127.0.0.1:9402'
 
 /** Runs until Ctrl-C. Errors: those of the broker's start (`PORT_IN_USE`, `DATA_DIRECTORY_IN_USE`, ...), or a wrong count. */
 export async function runDemo(options: DemoOptions): Promise<void> {
@@ -37,7 +39,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
 
 async function startCluster(options: DemoOptions): Promise<DevCluster> {
   try {
-    return await DevCluster.start({ brokerCount: 1, dataDir: options.data, basePort: options.port })
+    return await DevCluster.start({ brokerCount: BROKER_COUNT, dataDir: options.data, basePort: options.port })
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && /_IN_USE$/.test(String(error.code)))) throw error
     say('another demo or broker seems to run here; a second one: npm start -- --port 9500 --data ./data-2')
