@@ -5,7 +5,7 @@
  * Messages cross as they would on a wire: their batches are copied and taken apart again.
  */
 import assert from 'node:assert/strict'
-import { toBrokerId } from '@stratalog/proto'
+import { StratalogError, toBrokerId } from '@stratalog/proto'
 import type { Message } from 'raft-ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { OpenFileCache } from '../log/open-file-cache.ts'
@@ -24,6 +24,7 @@ import { type CrashLoss, seededRandom } from './fake-disk.ts'
 import { FakeFileSystem } from './fake-file-system.ts'
 import { ManualClock, turn } from './manual-clock.ts'
 import { MemoryStore } from './memory-store.ts'
+import { quietConfig } from './quiet-config.ts'
 
 /** Of the only partition. */
 export const REPLICA_TOPIC_ID = '0123456789abcdef0123456789abcdef'
@@ -44,6 +45,8 @@ export interface ReplicaSetOptions {
   readonly catchUpBytesPerSecond?: number
   /** Chance that a message is lost. */
   readonly lossRate?: number
+  /** Chance that a message is held back for a round, and overtaken. */
+  readonly delayRate?: number
 }
 
 /** One broker. */
@@ -105,6 +108,9 @@ export class ReplicaSet {
     return host
   }
 
+  /** Lets everything settle that needs no message and no time. */
+  readonly settle: () => Promise<void> = turn
+
   host(brokerId: number): ReplicaHost {
     return this.hosts.get(brokerId)!
   }
@@ -131,7 +137,10 @@ export class ReplicaSet {
   /** Opens the copy of a broker that is down, as its generation has it. */
   async open(brokerId: number): Promise<void> {
     const host = this.host(brokerId)
-    const environment = await this.#environment(host)
+    const environment: PartitionEnvironment = await this.#environment(host, (message) => {
+      // What still runs of a broker that was crashed reaches nobody.
+      if (host.environment === environment) this.#wire.push(onTheWire(message))
+    })
     host.environment = environment
     host.failure = null
     try {
@@ -148,7 +157,7 @@ export class ReplicaSet {
     const host = this.host(brokerId)
     const { partition } = host
     host.partition = null
-    if (partition !== null) await partition.close(new Error('stopped') as never)
+    if (partition !== null) await partition.close(new StratalogError('SHUTTING_DOWN'))
     await host.environment?.openFiles.close()
     await host.store.close()
     host.store = host.store.crash()
@@ -190,7 +199,11 @@ export class ReplicaSet {
 
   /** Delivers what is under way now. */
   async deliverOnce(): Promise<void> {
-    for (const message of this.#wire.splice(0)) this.#deliver(message)
+    const { delayRate = 0 } = this.#options
+    for (const message of this.#wire.splice(0)) {
+      if (delayRate > 0 && this.random() < delayRate) this.#wire.push(message)
+      else this.#deliver(message)
+    }
     await turn()
   }
 
@@ -256,6 +269,11 @@ export class ReplicaSet {
     return Buffer.concat(paths.map((path) => fileSystem.contentOf(path)))
   }
 
+  /** The leader epochs of a broker that was stopped, as they are in its file. */
+  epochFile(brokerId: number): string {
+    return this.host(brokerId).fileSystem.contentOf(`${REPLICA_DIRECTORY}/leader-epoch-checkpoint`).toString()
+  }
+
   /** Throws when copies that are open contradict themselves, or differ in their bytes. */
   assertIdentical(): void {
     const [first, ...others] = [...this.hosts.values()].filter(({ partition }) => partition !== null)
@@ -292,10 +310,6 @@ export class ReplicaSet {
     for (const other of this.hosts.values()) other.environment?.groups.peerLost(host.brokerId)
   }
 
-  #send(message: Message<Buffer>): void {
-    this.#wire.push(onTheWire(message))
-  }
-
   #deliver(message: Message<Buffer>): void {
     const { lossRate = 0 } = this.#options
     const to = brokerOfNode(message.to)
@@ -314,12 +328,12 @@ export class ReplicaSet {
       partition: 0,
       generation: host.generation,
       initialVoters: isFounder ? this.#founders : null,
-      config: { ...DEFAULT_CONFIG, ...this.#options.config },
+      config: quietConfig(this.#options.config),
       directory: REPLICA_DIRECTORY,
     }
   }
 
-  async #environment(host: ReplicaHost): Promise<PartitionEnvironment> {
+  async #environment(host: ReplicaHost, send: (message: Message<Buffer>) => void): Promise<PartitionEnvironment> {
     const { fileSystem, store, brokerId, lost } = host
     const silent = (): void => undefined
     return {
@@ -331,7 +345,7 @@ export class ReplicaSet {
       groupStates: await GroupStateStore.open(store),
       groups: new RaftGroupTable(),
       ticks: new TickLoop(this.clock, TICK_MS),
-      transport: { send: (message) => this.#send(message) },
+      transport: { send },
       random: this.random,
       catchUp: new ByteRate(this.clock, this.#options.catchUpBytesPerSecond ?? 0),
       onReplicaLost: (copy) => lost.push(copy),
@@ -340,17 +354,6 @@ export class ReplicaSet {
       logger: { info: silent, warn: silent, error: silent },
     }
   }
-}
-
-const DEFAULT_CONFIG: PartitionConfig = {
-  retentionMs: -1,
-  retentionBytes: -1,
-  segmentBytesMax: 1 << 30,
-  segmentMaxAgeMs: 1e12,
-  indexIntervalBytes: 4096,
-  maxMessageBytes: 1 << 20,
-  timestampType: 'CreateTime',
-  flushPolicy: 'fsync',
 }
 
 function linkOf(a: number, b: number): string {

@@ -1,5 +1,7 @@
 /**
- * A connection that this broker opens: dial, shake hands, then frames. It is done with once it closes; whoever wants to go on dials anew.
+ * A connection that this broker opens: dial, shake hands, then frames.
+ *
+ * It is done with once it closes; whoever wants to go on dials anew.
  */
 import type { ChannelKind, EncodedFrame, Hello, PeerFrame } from '../frame-codec.ts'
 import { type Refusal, refusalOf } from '../handshake.ts'
@@ -78,7 +80,7 @@ export class DialedConnection {
     const { receivedBytes } = this.#connection
     this.#silentTicks = receivedBytes === this.#receivedBytes ? this.#silentTicks + 1 : 0
     this.#receivedBytes = receivedBytes
-    if (this.#silentTicks <= ticksMax) this.#connection.sendFrame({ kind: 'ping' })
+    if (this.#silentTicks < ticksMax) this.#connection.sendFrame({ kind: 'ping' })
     else this.close(`it was silent for ${this.#silentTicks * this.#context.limits.pingIntervalMs} ms`)
   }
 
