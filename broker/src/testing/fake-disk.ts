@@ -81,7 +81,10 @@ export class FakeInode {
     const lost: Change[] = []
     for (const change of this.#changes.splice(0, count)) {
       if (change.serial <= this.#lostSerial) lost.push(change)
-      else applyChange(this.#durable, change)
+      else {
+        if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
+        applyChange(this.#durable, change)
+      }
     }
     this.#changes.unshift(...lost)
   }
@@ -165,6 +168,8 @@ type NameChange =
 export class FakeNames {
   /** As a reader sees them now. */
   readonly current: Map<string, FakeInode | null> = new Map()
+  /** Grows with every change. */
+  changeCount = 0
   #durable = new Map<string, FakeInode | null>()
   #journal: { readonly folders: readonly string[]; readonly change: NameChange }[] = []
 
@@ -221,6 +226,7 @@ export class FakeNames {
   }
 
   #change(folders: readonly string[], change: NameChange): void {
+    this.changeCount++
     this.#journal.push({ folders, change })
     applyName(this.current, change)
   }

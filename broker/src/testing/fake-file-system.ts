@@ -112,6 +112,11 @@ export class FakeFileSystem implements FileSystem {
     return this.#names.current.get(path) ?? null
   }
 
+  /** Grows with every change of names. */
+  get nameChangeCount(): number {
+    return this.#names.changeCount
+  }
+
   /** Whether a crash now would leave a file of that name. */
   isNameDurable(path: string): boolean {
     return this.#names.isDurable(path)
