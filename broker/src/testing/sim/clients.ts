@@ -117,7 +117,7 @@ export class Clients {
   /** Who leads, as some broker has it. */
   leaderOf({ topicId, partition }: ClientPartition): number | null {
     const broker = this.#cluster.brokers.get(this.anyBroker())!
-    return broker.core?.view.leaderOf(topicId.toString('hex'), partition).leaderId ?? null
+    return broker.core?.status.leaderOf(topicId.toString('hex'), partition).leaderId ?? null
   }
 
   backoffMs(): number {

@@ -6,8 +6,9 @@
  * brokers show the same metadata.
  */
 import type { Clients } from './clients.ts'
-import type { Observer } from './observer.ts'
+import { groupOf, type Observer } from './observer.ts'
 import type { Operator } from './operator.ts'
+import type { SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import { hold } from './violation.ts'
 
@@ -89,7 +90,7 @@ export class Healing {
       for (const [group, ledger] of this.#observer.ledgers) {
         if (this.#operator.isGone(group)) continue
         for (const broker of this.#cluster.brokers.values()) {
-          if (broker.directoryOf(group) === null || broker.isDamaged(group)) continue
+          if (!isOpen(broker, group)) continue
           const end = this.#observer.contentOf(broker, group)?.end ?? 0
           hold(
             end >= ledger.end,
@@ -118,7 +119,7 @@ export class Healing {
     let first: { readonly id: number; readonly bytes: Buffer } | null = null
     for (const broker of this.#cluster.brokers.values()) {
       const directory = broker.directoryOf(group)
-      if (directory === null || broker.isDamaged(group)) continue
+      if (directory === null || !isOpen(broker, group)) continue
       const { fileSystem } = broker.disk
       const files = fileSystem.namesIn(directory).filter((name) => name.endsWith('.log'))
       const bytes = Buffer.concat(files.map((name) => fileSystem.contentOf(`${directory}/${name}`)))
@@ -134,4 +135,9 @@ export class Healing {
 function endsAlike(a: Buffer, b: Buffer): boolean {
   const length = Math.min(a.length, b.length)
   return length > 0 && a.subarray(a.length - length).equals(b.subarray(b.length - length))
+}
+
+/** Whether the broker has a copy of the group that it vouches for. */
+function isOpen(broker: SimBroker, group: string): boolean {
+  return !broker.isDamaged(group) && [...broker.partitions()].some((partition) => groupOf(partition) === group)
 }

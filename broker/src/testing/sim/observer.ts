@@ -42,8 +42,10 @@ export class Observer {
   /** By group and term, who served. */
   readonly #leaders = new Map<string, string>()
   /** By broker and folder. */
-  readonly #images = new Map<string, CopyImages>()
-  /** Hashes of metadata images by offset. */
+  readonly #copies = new Map<string, CopyImages>()
+  /** The metadata that each broker showed last. */
+  readonly #images = new Map<SimBroker, unknown>()
+  /** Metadata as text, by offset. */
   readonly #metadata = new Map<number, string>()
   electionCount = 0
 
@@ -55,18 +57,6 @@ export class Observer {
   /** A broker exists. */
   add(broker: SimBroker): void {
     this.#brokers.set(broker.id, broker)
-  }
-
-  /** Partitions of this broker came or went. */
-  partitionsChanged(broker: SimBroker): void {
-    const open = new Set(broker.partitions())
-    for (const [partition, watched] of this.#watched) {
-      if (watched.broker !== broker || open.has(partition)) continue
-      watched.stop()
-      this.#watched.delete(partition)
-      this.#dirty.delete(watched)
-    }
-    for (const partition of open) if (!this.#watched.has(partition)) this.#watch(broker, partition)
   }
 
   /** The broker's process is gone. */
@@ -125,13 +115,13 @@ export class Observer {
   }
 
   /** A broker shows this metadata as of that offset. */
-  metadataAt(broker: SimBroker, offset: number, hash: string): void {
+  #metadataAt(broker: SimBroker, offset: number, shown: string): void {
     const known = this.#metadata.get(offset)
-    if (known === undefined) this.#metadata.set(offset, hash)
+    if (known === undefined) this.#metadata.set(offset, shown)
     hold(
-      known === undefined || known === hash,
+      known === undefined || known === shown,
       'metadata-agrees',
-      () => `broker ${broker.id} shows other metadata at offset ${offset} than another`,
+      () => `broker ${broker.id} shows at offset ${offset} ${shown}\nanother ${known}`,
     )
   }
 
@@ -164,9 +154,25 @@ export class Observer {
   }
 
   #settle(): void {
+    const { current } = this.#world
+    if (current !== null) this.#follow(this.#brokers.get(current.brokerId)!)
     if (this.#dirty.size === 0) return
     for (const watched of this.#dirty) this.#look(watched)
     this.#dirty.clear()
+  }
+
+  /** Partitions that were opened are watched; those that were closed are not dirty any more. */
+  #follow(broker: SimBroker): void {
+    for (const partition of broker.partitions()) {
+      if (this.#watched.has(partition)) continue
+      broker.opened(partition)
+      this.#watch(broker, partition)
+    }
+    const image = broker.image()
+    if (image === null || this.#images.get(broker) === image) return
+    this.#images.set(broker, image)
+    const { metadataOffset, ...content } = image
+    this.#metadataAt(broker, metadataOffset, JSON.stringify(content, sortedMaps))
   }
 
   #look(watched: Watched): void {
@@ -270,14 +276,14 @@ export class Observer {
     const directory = broker.directoryOf(group)
     if (directory === null) return null
     const key = `${broker.id} ${directory}`
-    const known = this.#images.get(key)
+    const known = this.#copies.get(key)
     const { fileSystem } = broker.disk
     if (known?.content.isOf(fileSystem)) return known
     const images = {
       content: new LogImage(fileSystem, directory, 'content'),
       durable: new LogImage(fileSystem, directory, 'durable'),
     }
-    this.#images.set(key, images)
+    this.#copies.set(key, images)
     return images
   }
 
@@ -295,4 +301,9 @@ export function groupOf({ topicId, partition }: Pick<Partition, 'topicId' | 'par
 
 function show(value: unknown): string {
   return JSON.stringify(value)
+}
+
+/** Maps as lists in the order of their keys: those that were replayed and those that were loaded may differ in it. */
+function sortedMaps(_key: string, value: unknown): unknown {
+  return value instanceof Map ? [...value].sort(([a], [b]) => (a < b ? -1 : 1)) : value
 }

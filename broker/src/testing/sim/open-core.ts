@@ -1,28 +1,73 @@
-// temporary: single broker
-import { join } from 'node:path'
-import { Partition } from '../../partition/partition.ts'
-import { BrokerCore as OldCore } from '../broker-core.ts'
-import { groupOf } from './observer.ts'
-import type { SimBroker } from './sim-broker.ts'
+/** Starts the real core of a broker on what the simulation gives it. */
+import { BrokerCore } from '../../broker-core.ts'
+import { takeStartEpoch } from '../../cluster/start-epoch.ts'
+import type { PeerIdentity } from '../../peer/peer-port.ts'
+import { type SimBroker, TOPICS_DIRECTORY } from './sim-broker.ts'
+import { peerAddressOf } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
-const P = Partition.prototype as any
-P.members = () => ({ voters: [1], votersOutgoing: [], learners: [] })
-P.replicaStates = () => []
-Object.defineProperty(P, 'committedEnd', { get(this: any) { return this.bounds().highWatermark } })
+const MEBIBYTE = 1024 * 1024
+/** Clients of a simulation call brokers directly. */
+const CLIENT_PORT = 9400
 
-export type BrokerCore = any
-export async function openCore(broker: SimBroker, process: SimProcess): Promise<BrokerCore> {
-  const core = await OldCore.start({
-    fileSystem: broker.disk.fileSystem, store: broker.disk.store, clock: broker.clock.for(process), seed: broker.startCount,
+/** Resolves when the broker is part of its cluster. @param created called before anything of the core has begun. */
+export async function openCore(
+  broker: SimBroker,
+  process: SimProcess,
+  created: (core: BrokerCore) => void,
+): Promise<BrokerCore> {
+  const { id, disk, clock, cluster, startCount } = broker
+  const { world, options } = cluster
+  const { fileSystem, store } = disk
+  const random = world.random(10_000 * id + startCount)
+  const startEpoch = await takeStartEpoch(store)
+  const identity = (): PeerIdentity => ({
+    clusterId: disk.clusterId,
+    brokerId: id,
+    directoryId: disk.directoryId,
+    startEpoch,
+    version: 'simulated',
   })
-  broker.registered()
-  const note = () => { for (const p of core.registry.all()) broker.copyIn(groupOf(p), join('/data/topics', `${p.topic}-${p.partition}`), false) }
-  core.registry.onChange(note); note()
-  return {
-    registry: core.registry, controller: core.controller, close: () => core.stop(),
-    view: { leaderOf: () => ({ leaderId: 1, leaderEpoch: 1 }), transferLeadership: async () => {} },
-    metadataPartition: () => null, metadataOffset: () => 0,
-  }
+  const controllerIds = Array.from({ length: options.controllerCount }, (_, i) => i + 1)
+  return await BrokerCore.start({
+    identity,
+    rack: '',
+    controllers: new Map(controllerIds.map((each) => [each, peerAddressOf(each)])),
+    join: [],
+    clientAddress: { host: 'sim', port: CLIENT_PORT + id },
+    peerAddress: peerAddressOf(id),
+    network: cluster.network.open(broker, process, identity),
+    topicsDirectory: TOPICS_DIRECTORY,
+    topicDefaults: new Map(),
+    fileSystem,
+    store,
+    clock: clock.for(process),
+    random: () => random.next(),
+    randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => random.below(256))),
+    newClusterId: () => `cluster-${random.below(2 ** 31).toString(16)}`,
+    onClusterId: async (clusterId) => {
+      disk.clusterId = clusterId
+    },
+    onFatal: (error) => process.fail(error as Error),
+    process: () => ({ pid: startCount, version: 'simulated', startedAtMs: 0, isStopping: false }),
+    limits: {
+      partition: {
+        uncommittedBytesMax: 4 * MEBIBYTE,
+        producerCountMax: 1000,
+        producerIdExpirationMs: 24 * 3600 * 1000,
+      },
+      flushConcurrencyMax: 8,
+      tailCacheBytes: MEBIBYTE,
+      openFilesMax: 100,
+      indexCacheBytes: MEBIBYTE,
+      catchUpBytesPerSecond: 100 * MEBIBYTE,
+      retentionCheckMs: 60_000,
+    },
+    logger: {
+      info: (fields, message) => broker.log('info', fields, message),
+      warn: (fields, message) => broker.log('warn', fields, message),
+      error: (fields, message) => broker.log('error', fields, message),
+    },
+    onCreated: created,
+  })
 }
-export function readStoredVote(row: Buffer): any { return { term: row.readInt32BE(1), vote: row.readInt32BE(5) } }

@@ -7,7 +7,9 @@
  */
 import type { Random } from 'raft-ts/testing'
 import type { TopicImage } from '../../controller/metadata-image.ts'
+import { METADATA_TOPIC } from '../../controller/metadata-topic.ts'
 import type { Partition } from '../../partition/partition.ts'
+import { nodeOfReplica, type Replica } from '../../replication/raft-ids.ts'
 import type { Clients, ClientPartition } from './clients.ts'
 import type { BrokerCore, SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
@@ -77,14 +79,14 @@ export class Operator {
     if (topic === null) return false
     const partition = this.#random.below(topic.partitions.length)
     const to = this.#random.between(1, this.#cluster.options.brokerCount)
-    return this.#command((core) => core.view.transferLeadership(topic.name, partition, to))
+    return this.#command((core) => core.status.transferLeadership(topic.name, partition, to))
   }
 
   /** Ends what is not to last: a drain goes on for ever otherwise. */
   settleDown(): void {
     const end = (): void => {
       const drained = [...this.#image()].flatMap((core) =>
-        [...core.controller.image.brokers.values()].filter((broker) => broker.drained),
+        [...core.controller.image.brokers.values()].filter((broker) => broker.isDrained),
       )
       for (const { brokerId } of drained) this.#command((core) => core.controller.drainBroker(brokerId, false))
       this.#cluster.world.after(RETRY_MS, end)
@@ -100,14 +102,14 @@ export class Operator {
       if (broker.core === null || !broker.isRegistered) return `broker ${broker.id} is not registered`
       cores.push(broker.core)
     }
-    const offsets = new Set(cores.map((core) => core.metadataOffset()))
+    const offsets = new Set(cores.map((core) => core.image.metadataOffset))
     if (offsets.size > 1) return `the brokers show metadata of ${[...offsets].join(', ')}`
     const { topicsById, brokers: known } = cores[0]!.controller.image
-    for (const { brokerId, drained } of known.values()) if (drained === true) return `broker ${brokerId} is drained`
+    for (const { brokerId, isDrained } of known.values()) if (isDrained) return `broker ${brokerId} is drained`
     for (const topic of topicsById.values()) {
       for (const [partition, wanted] of topic.partitions.entries()) {
         const name = `${topic.name}-${partition}`
-        if ((wanted.target ?? null) !== null) return `${name} is being moved`
+        if (wanted.target !== null) return `${name} is being moved`
         const found = this.#partitionProblem(topic, partition, wanted.replicas)
         if (found !== null) return `${name}: ${found}`
       }
@@ -127,9 +129,9 @@ export class Operator {
   }
 
   #metadataProblem(cores: readonly BrokerCore[]): string | null {
-    const copies = cores.flatMap((core) => core.metadataPartition() ?? [])
+    const copies = cores.flatMap((core) => metadataPartitionOf(core) ?? [])
     const leader = copies.find((copy) => copy.state().kind === 'serving')
-    if (leader === undefined) return null
+    if (leader === undefined) return 'nobody leads the metadata'
     const lagging = leader.replicaStates().find(({ isLive, isCaughtUp }) => !isLive || !isCaughtUp)
     if (lagging !== undefined) return `the metadata copy ${lagging.nodeId} is not level`
     if (leader.members().votersOutgoing.length > 0) return 'the metadata is between two memberships'
@@ -139,21 +141,21 @@ export class Operator {
   #partitionProblem(
     topic: TopicImage,
     partition: number,
-    replicas: readonly { readonly brokerId: number; readonly generation: number }[],
+    replicas: readonly Replica[],
   ): string | null {
     const leader = this.#leaderOf(topic.name, topic.topicId, partition)
     if (leader === null) return 'nobody leads'
     const states = leader.partition.replicaStates()
     const lagging = states.find(({ isLive, isCaughtUp }) => !isLive || !isCaughtUp)
     if (lagging !== undefined) return `copy ${lagging.nodeId} is not level`
-    const wanted = replicas.map((r: any) => r.generation === undefined ? r : r.generation * 65_536 + r.brokerId).sort((a, b) => a - b)
+    const wanted = replicas.map(nodeOfReplica).sort((a, b) => a - b)
     const { voters, votersOutgoing, learners } = leader.partition.members()
     const has = [...voters].sort((a, b) => a - b)
     if (votersOutgoing.length > 0 || learners.length > 0 || String(has) !== String(wanted)) {
       return `voters ${has} | ${votersOutgoing}, learners ${learners}, wanted ${wanted}`
     }
     const end = leader.partition.bounds().highWatermark
-    for (const r of replicas as any[]) { const brokerId = r.brokerId ?? r
+    for (const { brokerId } of replicas) {
       const copy = this.#copyOn(this.#cluster.brokers.get(brokerId)!, topic.name, topic.topicId, partition)
       if (copy === null) return `broker ${brokerId} has no copy`
       const { highWatermark, logEndOffset } = copy.bounds()
@@ -243,4 +245,10 @@ export class Operator {
     })
     return true
   }
+}
+
+/** The copy of the metadata log. */
+function metadataPartitionOf(core: BrokerCore): Partition | null {
+  for (const partition of core.partitions()) if (partition.topic === METADATA_TOPIC) return partition
+  return null
 }

@@ -3,17 +3,21 @@
  *
  * The process runs the real broker without its sockets and its server; everything that it touches is the simulation's.
  */
-import type { HardState, NodeId } from 'raft-ts'
+import { join } from 'node:path'
+import type { BrokerCore } from '../../broker-core.ts'
 import type { Partition } from '../../partition/partition.ts'
-import { type BrokerCore, openCore, readStoredVote } from './open-core.ts'
+import { storedVote } from '../../replication/group-state-store.ts'
 import type { Observer } from './observer.ts'
+import { groupOf } from './observer.ts'
+import { openCore } from './open-core.ts'
 import { HostClock } from './sim-clock.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimProcess } from './sim-process.ts'
+import { InvariantViolation } from './violation.ts'
 import { isBroken } from './world.ts'
 
-export type { BrokerCore } from './open-core.ts'
+export type { BrokerCore } from '../../broker-core.ts'
 
 /** `topics` folder of every broker. */
 export const TOPICS_DIRECTORY = '/data/topics'
@@ -32,6 +36,10 @@ export class SimBroker {
   process: SimProcess | null = null
   /** Null while it is down, or starting. */
   core: BrokerCore | null = null
+  /** The core from the beginning of its start on. */
+  #beginning: BrokerCore | null = null
+  /** Without power: nobody is told that the process is gone. */
+  isDark = false
   /** Processes so far. */
   startCount = 0
   /** Those that have registered. */
@@ -42,6 +50,7 @@ export class SimBroker {
   readonly #damaged = new Set<string>()
   /** Folders of the copies, by group. */
   readonly #directories = new Map<string, string>()
+  readonly #generations = new Map<string, number>()
   #stopping = false
 
   constructor(cluster: SimCluster, observer: Observer, id: number) {
@@ -61,29 +70,32 @@ export class SimBroker {
     const process = new SimProcess(world, this.id, (error) => this.#ended(process, error))
     this.process = process
     this.startCount++
+    this.isDark = false
     this.isRegistered = false
     this.#stopping = false
     this.disk.serve(process)
     world.note(this.id, () => 'starts')
     process.enter(() => {
-      openCore(this, process).then(
+      openCore(this, process, (core) => {
+        this.#beginning = core
+      }).then(
         (core) => {
           this.core = core
-          core.registry.onChange(() => this.observer.partitionsChanged(this))
-          this.observer.partitionsChanged(this)
+          this.isRegistered = true
+          this.registeredCount++
+          world.note(this.id, () => 'has started')
         },
         (error: unknown) => {
-          if (isBroken(error)) throw error
+          if (isBroken(error) || error instanceof InvariantViolation) throw error
           this.#ended(process, error as Error)
         },
       )
     })
   }
 
-  /** The metadata knows of this start: {@link openCore} says so. */
-  registered(): void {
-    this.isRegistered = true
-    this.registeredCount++
+  /** What the broker logs is part of the trace. */
+  log(level: string, fields: object, message: string): void {
+    this.cluster.world.note(this.id, () => `${level}: ${message} ${describeFields(fields)}`)
   }
 
   /** The process is gone at once; the host goes on. */
@@ -98,6 +110,7 @@ export class SimBroker {
   losePower(): void {
     if (this.process === null) return
     this.cluster.world.note(this.id, () => 'loses power')
+    this.isDark = true
     this.#die()
     this.disk.losePower()
   }
@@ -129,16 +142,18 @@ export class SimBroker {
   }
 
   /** The copies that are open, that of the metadata among them. */
-  partitions(): Partition[] {
-    const { core } = this
-    if (core === null) return []
-    const metadata = core.metadataPartition()
-    return metadata === null ? [...core.registry.all()] : [metadata, ...core.registry.all()]
+  partitions(): Iterable<Partition> {
+    return this.#beginning?.partitions() ?? []
+  }
+
+  /** The metadata that it shows; null while it is down, or has none. */
+  image(): BrokerCore['image'] | null {
+    return this.#beginning?.image ?? null
   }
 
   /** Whether it serves any partition. */
   leadsAnything(): boolean {
-    return this.partitions().some((partition) => partition.state().kind === 'serving')
+    return [...this.partitions()].some((partition) => partition.state().kind === 'serving')
   }
 
   /** Folder of the copy of a group; null when there is none. */
@@ -151,16 +166,13 @@ export class SimBroker {
     return this.#directories
   }
 
-  /** A copy is in that folder from now on; a `fresh` one holds nothing of what was there. */
-  copyIn(group: string, directory: string, fresh: boolean): void {
-    this.#directories.set(group, directory)
-    if (fresh) this.#damaged.delete(group)
-  }
-
-  /** The copy is here no more. */
-  copyGone(group: string): void {
-    this.#directories.delete(group)
-    this.#damaged.delete(group)
+  /** A copy was opened. One of a later generation than the last holds nothing of what was there. */
+  opened(partition: Partition): void {
+    const group = groupOf(partition)
+    const { generation } = partition.describe()
+    this.#directories.set(group, join(TOPICS_DIRECTORY, `${partition.topic}-${partition.partition}`))
+    if (generation > (this.#generations.get(group) ?? -1)) this.#damaged.delete(group)
+    this.#generations.set(group, generation)
   }
 
   /** Bytes of the copy were destroyed on purpose, and it has not been given up since. */
@@ -185,17 +197,15 @@ export class SimBroker {
   /** Where the copy's log begins: before it there is nothing to be found on disk. */
   startsAt(group: string): number {
     for (const partition of this.partitions()) {
-      if (`raft/${partition.topicId.toString('hex')}-${partition.partition}` === group) {
-        return partition.bounds().logStartOffset
-      }
+      if (groupOf(partition) === group) return partition.bounds().logStartOffset
     }
     return 0
   }
 
-  /** Term and vote as a power loss now would leave them. */
-  durableVote(group: string): Pick<HardState, 'term'> & { readonly vote: NodeId | null } | null {
+  /** Term and vote as a power loss now would leave them; null when there are none. */
+  durableVote(group: string): { readonly term: number; readonly vote: number | null } | null {
     const row = this.disk.store.durableValue(group)
-    return row === null ? null : readStoredVote(row)
+    return row === null ? null : storedVote(row)
   }
 
   /** The process ended of itself: a failed start, a failed disk, or an orderly end. */
@@ -212,7 +222,14 @@ export class SimBroker {
     this.process?.die()
     this.process = null
     this.core = null
+    this.#beginning = null
     this.observer.died(this)
-    this.cluster.network.died(this.id)
   }
+}
+
+function describeFields(fields: object): string {
+  return JSON.stringify(fields, (key, value: unknown) => {
+    if (key === 'hint' || key === 'topicId') return undefined
+    return value instanceof Error ? value.message : value
+  })
 }

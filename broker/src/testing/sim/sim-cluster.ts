@@ -20,8 +20,8 @@ export class SimCluster {
   constructor(world: World, options: BrokerSimOptions, observer: Observer) {
     this.world = world
     this.options = options
-    this.network = new SimNetwork(world, options.link)
     const ids = Array.from({ length: options.brokerCount }, (_, i) => i + 1)
+    this.network = new SimNetwork(world, options.link, ids)
     this.brokers = new Map(ids.map((id) => [id, new SimBroker(this, observer, id)]))
   }
 
