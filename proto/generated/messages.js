@@ -1464,393 +1464,21 @@ export const stratalog = $root.stratalog = (() => {
             values[valuesById[3] = "CONFIG_SOURCE_TOPIC"] = 3;
             return values;
         })();
-        v1.DescribeClusterRequest = (function() {
-                        const DescribeClusterRequest = function (properties) {
-                if (properties)
-                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                            this[keys[i]] = properties[keys[i]];
-            };
-                        DescribeClusterRequest.create = function(properties) {
-                return new DescribeClusterRequest(properties);
-            };
-                        DescribeClusterRequest.encode = function (message, writer, _depth) {
-                if (!writer)
-                    writer = $Writer.create();
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $util.recursionLimit)
-                    throw $Error("max depth exceeded");
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
-                return writer;
-            };
-                        DescribeClusterRequest.decode = function (reader, length, _end, _depth, _target) {
-                if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $Reader.recursionLimit)
-                    throw $Error("max depth exceeded");
-                let end, message;
-                if (length === $undefined)
-                    end = reader.len;
-                else {
-                    end = reader.pos + length;
-                    if (end > reader.len)
-                        throw $RangeError("index out of range");
-                    length = reader.len;
-                    reader.len = end;
-                }
-                message = _target || new $root.stratalog.v1.DescribeClusterRequest();
-                while (reader.pos < end) {
-                    let start = reader.pos;
-                    let tag = reader.tag();
-                    if (tag === _end) {
-                        _end = $undefined;
-                        break;
-                    }
-                    reader.skipType(tag & 7, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
-                }
-                if (length !== $undefined) {
-                    if (reader.pos !== end)
-                        throw $RangeError("index out of range");
-                    reader.len = length;
-                }
-                if (_end !== $undefined)
-                    throw $Error("missing end group");
-                return message;
-            };
-            return DescribeClusterRequest;
-        })();
-        v1.DescribeClusterResponse = (function() {
-                        const DescribeClusterResponse = function (properties) {
-                this.brokers = [];
-                this.problems = [];
-                if (properties)
-                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                            this[keys[i]] = properties[keys[i]];
-            };
-                        DescribeClusterResponse.prototype.clusterId = "";
-                        DescribeClusterResponse.prototype.controllerId = 0;
-                        DescribeClusterResponse.prototype.brokerId = 0;
-                        DescribeClusterResponse.prototype.version = "";
-                        DescribeClusterResponse.prototype.brokers = $util.emptyArray;
-                        DescribeClusterResponse.prototype.problems = $util.emptyArray;
-                        DescribeClusterResponse.prototype.metadataOffset = 0;
-                        DescribeClusterResponse.create = function(properties) {
-                return new DescribeClusterResponse(properties);
-            };
-                        DescribeClusterResponse.encode = function (message, writer, _depth) {
-                if (!writer)
-                    writer = $Writer.create();
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $util.recursionLimit)
-                    throw $Error("max depth exceeded");
-                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
-                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.clusterId);
-                if (message.controllerId != null && $Object.hasOwnProperty.call(message, "controllerId") && message.controllerId !== 0)
-                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.controllerId);
-                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
-                    writer.uint32(/* id 3, wireType 0 =*/24).int32(message.brokerId);
-                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
-                    writer.uint32(/* id 4, wireType 2 =*/34).string(message.version);
-                if (message.brokers != null && message.brokers.length)
-                    for (let i = 0; i < message.brokers.length; ++i)
-                        $root.stratalog.v1.BrokerInfo.encode(message.brokers[i], writer.uint32(/* id 5, wireType 2 =*/42).fork(), _depth + 1).ldelim();
-                if (message.problems != null && message.problems.length)
-                    for (let i = 0; i < message.problems.length; ++i)
-                        writer.uint32(/* id 6, wireType 2 =*/50).string(message.problems[i]);
-                if (message.metadataOffset != null && $Object.hasOwnProperty.call(message, "metadataOffset") && (typeof message.metadataOffset === "object" ? message.metadataOffset.low || message.metadataOffset.high : message.metadataOffset !== 0))
-                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.metadataOffset);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
-                return writer;
-            };
-                        DescribeClusterResponse.decode = function (reader, length, _end, _depth, _target) {
-                if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $Reader.recursionLimit)
-                    throw $Error("max depth exceeded");
-                let end, message, value;
-                if (length === $undefined)
-                    end = reader.len;
-                else {
-                    end = reader.pos + length;
-                    if (end > reader.len)
-                        throw $RangeError("index out of range");
-                    length = reader.len;
-                    reader.len = end;
-                }
-                message = _target || new $root.stratalog.v1.DescribeClusterResponse();
-                while (reader.pos < end) {
-                    let start = reader.pos;
-                    let tag = reader.tag();
-                    if (tag === _end) {
-                        _end = $undefined;
-                        break;
-                    }
-                    let wireType = tag & 7;
-                    switch (tag >>>= 3) {
-                    case 1: {
-                            if (wireType !== 2)
-                                break;
-                            if ((value = reader.stringVerify()).length)
-                                message.clusterId = value;
-                            else
-                                delete message.clusterId;
-                            continue;
-                        }
-                    case 2: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.int32())
-                                message.controllerId = value;
-                            else
-                                delete message.controllerId;
-                            continue;
-                        }
-                    case 3: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.int32())
-                                message.brokerId = value;
-                            else
-                                delete message.brokerId;
-                            continue;
-                        }
-                    case 4: {
-                            if (wireType !== 2)
-                                break;
-                            if ((value = reader.stringVerify()).length)
-                                message.version = value;
-                            else
-                                delete message.version;
-                            continue;
-                        }
-                    case 5: {
-                            if (wireType !== 2)
-                                break;
-                            if (!(message.brokers && message.brokers.length))
-                                message.brokers = [];
-                            message.brokers.push($root.stratalog.v1.BrokerInfo.decode(reader, reader.size(), $undefined, _depth + 1));
-                            continue;
-                        }
-                    case 6: {
-                            if (wireType !== 2)
-                                break;
-                            if (!(message.problems && message.problems.length))
-                                message.problems = [];
-                            message.problems.push(reader.stringVerify());
-                            continue;
-                        }
-                    case 7: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
-                                message.metadataOffset = value;
-                            else
-                                delete message.metadataOffset;
-                            continue;
-                        }
-                    }
-                    reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
-                }
-                if (length !== $undefined) {
-                    if (reader.pos !== end)
-                        throw $RangeError("index out of range");
-                    reader.len = length;
-                }
-                if (_end !== $undefined)
-                    throw $Error("missing end group");
-                return message;
-            };
-            return DescribeClusterResponse;
-        })();
-        v1.BrokerInfo = (function() {
-                        const BrokerInfo = function (properties) {
-                if (properties)
-                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                            this[keys[i]] = properties[keys[i]];
-            };
-                        BrokerInfo.prototype.endpoint = null;
-                        BrokerInfo.prototype.state = 0;
-                        BrokerInfo.prototype.pid = 0;
-                        BrokerInfo.prototype.leaderCount = 0;
-                        BrokerInfo.prototype.replicaCount = 0;
-                        BrokerInfo.prototype.logBytes = 0;
-                        BrokerInfo.prototype.startedAtMs = 0;
-                        BrokerInfo.create = function(properties) {
-                return new BrokerInfo(properties);
-            };
-                        BrokerInfo.encode = function (message, writer, _depth) {
-                if (!writer)
-                    writer = $Writer.create();
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $util.recursionLimit)
-                    throw $Error("max depth exceeded");
-                if (message.endpoint != null && $Object.hasOwnProperty.call(message, "endpoint"))
-                    $root.stratalog.v1.BrokerEndpoint.encode(message.endpoint, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
-                if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0)
-                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.state);
-                if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
-                    writer.uint32(/* id 3, wireType 0 =*/24).uint32(message.pid);
-                if (message.leaderCount != null && $Object.hasOwnProperty.call(message, "leaderCount") && message.leaderCount !== 0)
-                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.leaderCount);
-                if (message.replicaCount != null && $Object.hasOwnProperty.call(message, "replicaCount") && message.replicaCount !== 0)
-                    writer.uint32(/* id 5, wireType 0 =*/40).uint32(message.replicaCount);
-                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
-                    writer.uint32(/* id 6, wireType 0 =*/48).uint64(message.logBytes);
-                if (message.startedAtMs != null && $Object.hasOwnProperty.call(message, "startedAtMs") && (typeof message.startedAtMs === "object" ? message.startedAtMs.low || message.startedAtMs.high : message.startedAtMs !== 0))
-                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.startedAtMs);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
-                return writer;
-            };
-                        BrokerInfo.decode = function (reader, length, _end, _depth, _target) {
-                if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $Reader.recursionLimit)
-                    throw $Error("max depth exceeded");
-                let end, message, value;
-                if (length === $undefined)
-                    end = reader.len;
-                else {
-                    end = reader.pos + length;
-                    if (end > reader.len)
-                        throw $RangeError("index out of range");
-                    length = reader.len;
-                    reader.len = end;
-                }
-                message = _target || new $root.stratalog.v1.BrokerInfo();
-                while (reader.pos < end) {
-                    let start = reader.pos;
-                    let tag = reader.tag();
-                    if (tag === _end) {
-                        _end = $undefined;
-                        break;
-                    }
-                    let wireType = tag & 7;
-                    switch (tag >>>= 3) {
-                    case 1: {
-                            if (wireType !== 2)
-                                break;
-                            message.endpoint = $root.stratalog.v1.BrokerEndpoint.decode(reader, reader.size(), $undefined, _depth + 1, message.endpoint);
-                            continue;
-                        }
-                    case 2: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.int32())
-                                message.state = value;
-                            else
-                                delete message.state;
-                            continue;
-                        }
-                    case 3: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.uint32())
-                                message.pid = value;
-                            else
-                                delete message.pid;
-                            continue;
-                        }
-                    case 4: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.uint32())
-                                message.leaderCount = value;
-                            else
-                                delete message.leaderCount;
-                            continue;
-                        }
-                    case 5: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.uint32())
-                                message.replicaCount = value;
-                            else
-                                delete message.replicaCount;
-                            continue;
-                        }
-                    case 6: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = $number(reader.uint64())) === "object" ? value.low || value.high : value !== 0)
-                                message.logBytes = value;
-                            else
-                                delete message.logBytes;
-                            continue;
-                        }
-                    case 7: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
-                                message.startedAtMs = value;
-                            else
-                                delete message.startedAtMs;
-                            continue;
-                        }
-                    }
-                    reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
-                }
-                if (length !== $undefined) {
-                    if (reader.pos !== end)
-                        throw $RangeError("index out of range");
-                    reader.len = length;
-                }
-                if (_end !== $undefined)
-                    throw $Error("missing end group");
-                return message;
-            };
-            return BrokerInfo;
-        })();
-                v1.BrokerState = (function() {
-            const valuesById = $Object.create(null), values = $Object.create(valuesById);
-            values[valuesById[0] = "BROKER_STATE_UNSPECIFIED"] = 0;
-            values[valuesById[1] = "BROKER_STATE_RUNNING"] = 1;
-            values[valuesById[2] = "BROKER_STATE_DRAINING"] = 2;
-            values[valuesById[3] = "BROKER_STATE_UNREACHABLE"] = 3;
-            return values;
-        })();
-        v1.DescribeTopicsRequest = (function() {
-                        const DescribeTopicsRequest = function (properties) {
+        v1.DescribePartitionsRequest = (function() {
+                        const DescribePartitionsRequest = function (properties) {
                 this.topics = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
-                        DescribeTopicsRequest.prototype.topics = $util.emptyArray;
-                        DescribeTopicsRequest.prototype.includeInternal = false;
-                        DescribeTopicsRequest.create = function(properties) {
-                return new DescribeTopicsRequest(properties);
+                        DescribePartitionsRequest.prototype.topics = $util.emptyArray;
+                        DescribePartitionsRequest.prototype.includeInternal = false;
+                        DescribePartitionsRequest.prototype.onlyProblems = false;
+                        DescribePartitionsRequest.create = function(properties) {
+                return new DescribePartitionsRequest(properties);
             };
-                        DescribeTopicsRequest.encode = function (message, writer, _depth) {
+                        DescribePartitionsRequest.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
@@ -1862,12 +1490,14 @@ export const stratalog = $root.stratalog = (() => {
                         writer.uint32(/* id 1, wireType 2 =*/10).string(message.topics[i]);
                 if (message.includeInternal != null && $Object.hasOwnProperty.call(message, "includeInternal") && message.includeInternal !== false)
                     writer.uint32(/* id 2, wireType 0 =*/16).bool(message.includeInternal);
+                if (message.onlyProblems != null && $Object.hasOwnProperty.call(message, "onlyProblems") && message.onlyProblems !== false)
+                    writer.uint32(/* id 3, wireType 0 =*/24).bool(message.onlyProblems);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
                 return writer;
             };
-                        DescribeTopicsRequest.decode = function (reader, length, _end, _depth, _target) {
+                        DescribePartitionsRequest.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -1884,7 +1514,7 @@ export const stratalog = $root.stratalog = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.stratalog.v1.DescribeTopicsRequest();
+                message = _target || new $root.stratalog.v1.DescribePartitionsRequest();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -1911,6 +1541,15 @@ export const stratalog = $root.stratalog = (() => {
                                 delete message.includeInternal;
                             continue;
                         }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.onlyProblems = value;
+                            else
+                                delete message.onlyProblems;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -1927,47 +1566,151 @@ export const stratalog = $root.stratalog = (() => {
                     throw $Error("missing end group");
                 return message;
             };
-            return DescribeTopicsRequest;
+            return DescribePartitionsRequest;
         })();
-        v1.DescribeTopicsResponse = (function() {
-                        const DescribeTopicsResponse = function (properties) {
-                this.topics = [];
-                this.brokers = [];
+        v1.DescribePartitionsResponse = (function() {
+                        const DescribePartitionsResponse = function (properties) {
+                this.partitions = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
-                        DescribeTopicsResponse.prototype.topics = $util.emptyArray;
-                        DescribeTopicsResponse.prototype.brokers = $util.emptyArray;
-                        DescribeTopicsResponse.prototype.clusterId = "";
-                        DescribeTopicsResponse.prototype.metadataOffset = 0;
-                        DescribeTopicsResponse.create = function(properties) {
-                return new DescribeTopicsResponse(properties);
+                        DescribePartitionsResponse.prototype.partitions = $util.emptyArray;
+                        DescribePartitionsResponse.create = function(properties) {
+                return new DescribePartitionsResponse(properties);
             };
-                        DescribeTopicsResponse.encode = function (message, writer, _depth) {
+                        DescribePartitionsResponse.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.topics != null && message.topics.length)
-                    for (let i = 0; i < message.topics.length; ++i)
-                        $root.stratalog.v1.TopicInfo.encode(message.topics[i], writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
-                if (message.brokers != null && message.brokers.length)
-                    for (let i = 0; i < message.brokers.length; ++i)
-                        $root.stratalog.v1.BrokerEndpoint.encode(message.brokers[i], writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
-                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
-                    writer.uint32(/* id 3, wireType 2 =*/26).string(message.clusterId);
-                if (message.metadataOffset != null && $Object.hasOwnProperty.call(message, "metadataOffset") && (typeof message.metadataOffset === "object" ? message.metadataOffset.low || message.metadataOffset.high : message.metadataOffset !== 0))
-                    writer.uint32(/* id 4, wireType 0 =*/32).int64(message.metadataOffset);
+                if (message.partitions != null && message.partitions.length)
+                    for (let i = 0; i < message.partitions.length; ++i)
+                        $root.stratalog.v1.PartitionStatus.encode(message.partitions[i], writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
                 return writer;
             };
-                        DescribeTopicsResponse.decode = function (reader, length, _end, _depth, _target) {
+                        DescribePartitionsResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribePartitionsResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.partitions && message.partitions.length))
+                                message.partitions = [];
+                            message.partitions.push($root.stratalog.v1.PartitionStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribePartitionsResponse;
+        })();
+        v1.PartitionStatus = (function() {
+                        const PartitionStatus = function (properties) {
+                this.replicas = [];
+                this.targetReplicas = [];
+                this.problems = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PartitionStatus.prototype.topic = "";
+                        PartitionStatus.prototype.topicId = $util.newBuffer([]);
+                        PartitionStatus.prototype.partition = 0;
+                        PartitionStatus.prototype.leader = null;
+                        PartitionStatus.prototype.replicas = $util.emptyArray;
+                        PartitionStatus.prototype.targetReplicas = $util.emptyArray;
+                        PartitionStatus.prototype.problems = $util.emptyArray;
+                        PartitionStatus.prototype.logStartOffset = 0;
+                        PartitionStatus.prototype.highWatermark = 0;
+                        PartitionStatus.prototype.visibleEnd = 0;
+                        PartitionStatus.prototype.logBytes = 0;
+                        PartitionStatus.prototype.segmentCount = 0;
+                        PartitionStatus.create = function(properties) {
+                return new PartitionStatus(properties);
+            };
+                        PartitionStatus.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.topic);
+                if (message.topicId != null && $Object.hasOwnProperty.call(message, "topicId") && message.topicId.length)
+                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.topicId);
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).int32(message.partition);
+                if (message.leader != null && $Object.hasOwnProperty.call(message, "leader"))
+                    $root.stratalog.v1.LeaderHint.encode(message.leader, writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
+                if (message.replicas != null && message.replicas.length)
+                    for (let i = 0; i < message.replicas.length; ++i)
+                        $root.stratalog.v1.ReplicaStatus.encode(message.replicas[i], writer.uint32(/* id 5, wireType 2 =*/42).fork(), _depth + 1).ldelim();
+                if (message.targetReplicas != null && message.targetReplicas.length)
+                    writer.uint32(/* id 6, wireType 2 =*/50).int32s(message.targetReplicas);
+                if (message.problems != null && message.problems.length)
+                    writer.uint32(/* id 7, wireType 2 =*/58).int32s(message.problems);
+                if (message.logStartOffset != null && $Object.hasOwnProperty.call(message, "logStartOffset") && (typeof message.logStartOffset === "object" ? message.logStartOffset.low || message.logStartOffset.high : message.logStartOffset !== 0))
+                    writer.uint32(/* id 8, wireType 0 =*/64).int64(message.logStartOffset);
+                if (message.highWatermark != null && $Object.hasOwnProperty.call(message, "highWatermark") && (typeof message.highWatermark === "object" ? message.highWatermark.low || message.highWatermark.high : message.highWatermark !== 0))
+                    writer.uint32(/* id 9, wireType 0 =*/72).int64(message.highWatermark);
+                if (message.visibleEnd != null && $Object.hasOwnProperty.call(message, "visibleEnd") && (typeof message.visibleEnd === "object" ? message.visibleEnd.low || message.visibleEnd.high : message.visibleEnd !== 0))
+                    writer.uint32(/* id 10, wireType 0 =*/80).int64(message.visibleEnd);
+                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
+                    writer.uint32(/* id 11, wireType 0 =*/88).uint64(message.logBytes);
+                if (message.segmentCount != null && $Object.hasOwnProperty.call(message, "segmentCount") && message.segmentCount !== 0)
+                    writer.uint32(/* id 12, wireType 0 =*/96).uint32(message.segmentCount);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PartitionStatus.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -1984,133 +1727,7 @@ export const stratalog = $root.stratalog = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.stratalog.v1.DescribeTopicsResponse();
-                while (reader.pos < end) {
-                    let start = reader.pos;
-                    let tag = reader.tag();
-                    if (tag === _end) {
-                        _end = $undefined;
-                        break;
-                    }
-                    let wireType = tag & 7;
-                    switch (tag >>>= 3) {
-                    case 1: {
-                            if (wireType !== 2)
-                                break;
-                            if (!(message.topics && message.topics.length))
-                                message.topics = [];
-                            message.topics.push($root.stratalog.v1.TopicInfo.decode(reader, reader.size(), $undefined, _depth + 1));
-                            continue;
-                        }
-                    case 2: {
-                            if (wireType !== 2)
-                                break;
-                            if (!(message.brokers && message.brokers.length))
-                                message.brokers = [];
-                            message.brokers.push($root.stratalog.v1.BrokerEndpoint.decode(reader, reader.size(), $undefined, _depth + 1));
-                            continue;
-                        }
-                    case 3: {
-                            if (wireType !== 2)
-                                break;
-                            if ((value = reader.stringVerify()).length)
-                                message.clusterId = value;
-                            else
-                                delete message.clusterId;
-                            continue;
-                        }
-                    case 4: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
-                                message.metadataOffset = value;
-                            else
-                                delete message.metadataOffset;
-                            continue;
-                        }
-                    }
-                    reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
-                }
-                if (length !== $undefined) {
-                    if (reader.pos !== end)
-                        throw $RangeError("index out of range");
-                    reader.len = length;
-                }
-                if (_end !== $undefined)
-                    throw $Error("missing end group");
-                return message;
-            };
-            return DescribeTopicsResponse;
-        })();
-        v1.TopicInfo = (function() {
-                        const TopicInfo = function (properties) {
-                this.partitions = [];
-                this.configs = {};
-                if (properties)
-                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                            this[keys[i]] = properties[keys[i]];
-            };
-                        TopicInfo.prototype.name = "";
-                        TopicInfo.prototype.topicId = $util.newBuffer([]);
-                        TopicInfo.prototype.error = null;
-                        TopicInfo.prototype.partitions = $util.emptyArray;
-                        TopicInfo.prototype.configs = $util.emptyObject;
-                        TopicInfo.prototype.replicationFactor = 0;
-                        TopicInfo.prototype.internal = false;
-                        TopicInfo.create = function(properties) {
-                return new TopicInfo(properties);
-            };
-                        TopicInfo.encode = function (message, writer, _depth) {
-                if (!writer)
-                    writer = $Writer.create();
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $util.recursionLimit)
-                    throw $Error("max depth exceeded");
-                if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
-                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.name);
-                if (message.topicId != null && $Object.hasOwnProperty.call(message, "topicId") && message.topicId.length)
-                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.topicId);
-                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
-                    $root.stratalog.v1.ErrorDetail.encode(message.error, writer.uint32(/* id 3, wireType 2 =*/26).fork(), _depth + 1).ldelim();
-                if (message.partitions != null && message.partitions.length)
-                    for (let i = 0; i < message.partitions.length; ++i)
-                        $root.stratalog.v1.PartitionInfo.encode(message.partitions[i], writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
-                if (message.configs != null && $Object.hasOwnProperty.call(message, "configs"))
-                    for (let keys = $Object.keys(message.configs), i = 0; i < keys.length; ++i)
-                        writer.uint32(/* id 5, wireType 2 =*/42).fork().uint32(/* id 1, wireType 2 =*/10).string(keys[i]).uint32(/* id 2, wireType 2 =*/18).string(message.configs[keys[i]]).ldelim();
-                if (message.replicationFactor != null && $Object.hasOwnProperty.call(message, "replicationFactor") && message.replicationFactor !== 0)
-                    writer.uint32(/* id 6, wireType 0 =*/48).int32(message.replicationFactor);
-                if (message.internal != null && $Object.hasOwnProperty.call(message, "internal") && message.internal !== false)
-                    writer.uint32(/* id 7, wireType 0 =*/56).bool(message.internal);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
-                return writer;
-            };
-                        TopicInfo.decode = function (reader, length, _end, _depth, _target) {
-                if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $Reader.recursionLimit)
-                    throw $Error("max depth exceeded");
-                let end, message, key, value;
-                if (length === $undefined)
-                    end = reader.len;
-                else {
-                    end = reader.pos + length;
-                    if (end > reader.len)
-                        throw $RangeError("index out of range");
-                    length = reader.len;
-                    reader.len = end;
-                }
-                message = _target || new $root.stratalog.v1.TopicInfo();
+                message = _target || new $root.stratalog.v1.PartitionStatus();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -2124,9 +1741,9 @@ export const stratalog = $root.stratalog = (() => {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
-                                message.name = value;
+                                message.topic = value;
                             else
-                                delete message.name;
+                                delete message.topic;
                             continue;
                         }
                     case 2: {
@@ -2139,169 +1756,6 @@ export const stratalog = $root.stratalog = (() => {
                             continue;
                         }
                     case 3: {
-                            if (wireType !== 2)
-                                break;
-                            message.error = $root.stratalog.v1.ErrorDetail.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
-                            continue;
-                        }
-                    case 4: {
-                            if (wireType !== 2)
-                                break;
-                            if (!(message.partitions && message.partitions.length))
-                                message.partitions = [];
-                            message.partitions.push($root.stratalog.v1.PartitionInfo.decode(reader, reader.size(), $undefined, _depth + 1));
-                            continue;
-                        }
-                    case 5: {
-                            if (wireType !== 2)
-                                break;
-                            if (message.configs === $util.emptyObject)
-                                message.configs = {};
-                            let end2 = reader.size() + reader.pos;
-                            if (end2 > reader.len)
-                                throw $RangeError("index out of range");
-                            reader.len = end2;
-                            key = "";
-                            value = "";
-                            while (reader.pos < end2) {
-                                let tag2 = reader.tag();
-                                wireType = tag2 & 7;
-                                switch (tag2 >>>= 3) {
-                                case 1:
-                                    if (wireType !== 2)
-                                        break;
-                                    key = reader.stringVerify();
-                                    continue;
-                                case 2:
-                                    if (wireType !== 2)
-                                        break;
-                                    value = reader.stringVerify();
-                                    continue;
-                                }
-                                reader.skipType(wireType, _depth, tag2);
-                            }
-                            if (reader.pos !== end2)
-                                throw $RangeError("index out of range");
-                            reader.len = end;
-                            if (key === "__proto__")
-                                $util.makeProp(message.configs, key);
-                            message.configs[key] = value;
-                            continue;
-                        }
-                    case 6: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.int32())
-                                message.replicationFactor = value;
-                            else
-                                delete message.replicationFactor;
-                            continue;
-                        }
-                    case 7: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.bool())
-                                message.internal = value;
-                            else
-                                delete message.internal;
-                            continue;
-                        }
-                    }
-                    reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
-                }
-                if (length !== $undefined) {
-                    if (reader.pos !== end)
-                        throw $RangeError("index out of range");
-                    reader.len = length;
-                }
-                if (_end !== $undefined)
-                    throw $Error("missing end group");
-                return message;
-            };
-            return TopicInfo;
-        })();
-        v1.PartitionInfo = (function() {
-                        const PartitionInfo = function (properties) {
-                this.replicas = [];
-                if (properties)
-                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
-                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
-                            this[keys[i]] = properties[keys[i]];
-            };
-                        PartitionInfo.prototype.partition = 0;
-                        PartitionInfo.prototype.leader = null;
-                        PartitionInfo.prototype.replicas = $util.emptyArray;
-                        PartitionInfo.prototype.error = null;
-                        PartitionInfo.prototype.logStartOffset = 0;
-                        PartitionInfo.prototype.visibleEnd = 0;
-                        PartitionInfo.prototype.highWatermark = 0;
-                        PartitionInfo.prototype.logBytes = 0;
-                        PartitionInfo.prototype.segmentCount = 0;
-                        PartitionInfo.create = function(properties) {
-                return new PartitionInfo(properties);
-            };
-                        PartitionInfo.encode = function (message, writer, _depth) {
-                if (!writer)
-                    writer = $Writer.create();
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $util.recursionLimit)
-                    throw $Error("max depth exceeded");
-                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
-                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.partition);
-                if (message.leader != null && $Object.hasOwnProperty.call(message, "leader"))
-                    $root.stratalog.v1.LeaderHint.encode(message.leader, writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
-                if (message.replicas != null && message.replicas.length)
-                    writer.uint32(/* id 3, wireType 2 =*/26).int32s(message.replicas);
-                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
-                    $root.stratalog.v1.ErrorDetail.encode(message.error, writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
-                if (message.logStartOffset != null && $Object.hasOwnProperty.call(message, "logStartOffset") && (typeof message.logStartOffset === "object" ? message.logStartOffset.low || message.logStartOffset.high : message.logStartOffset !== 0))
-                    writer.uint32(/* id 5, wireType 0 =*/40).int64(message.logStartOffset);
-                if (message.visibleEnd != null && $Object.hasOwnProperty.call(message, "visibleEnd") && (typeof message.visibleEnd === "object" ? message.visibleEnd.low || message.visibleEnd.high : message.visibleEnd !== 0))
-                    writer.uint32(/* id 6, wireType 0 =*/48).int64(message.visibleEnd);
-                if (message.highWatermark != null && $Object.hasOwnProperty.call(message, "highWatermark") && (typeof message.highWatermark === "object" ? message.highWatermark.low || message.highWatermark.high : message.highWatermark !== 0))
-                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.highWatermark);
-                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
-                    writer.uint32(/* id 8, wireType 0 =*/64).uint64(message.logBytes);
-                if (message.segmentCount != null && $Object.hasOwnProperty.call(message, "segmentCount") && message.segmentCount !== 0)
-                    writer.uint32(/* id 9, wireType 0 =*/72).uint32(message.segmentCount);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
-                return writer;
-            };
-                        PartitionInfo.decode = function (reader, length, _end, _depth, _target) {
-                if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
-                if (_depth === $undefined)
-                    _depth = 0;
-                if (_depth > $Reader.recursionLimit)
-                    throw $Error("max depth exceeded");
-                let end, message, value;
-                if (length === $undefined)
-                    end = reader.len;
-                else {
-                    end = reader.pos + length;
-                    if (end > reader.len)
-                        throw $RangeError("index out of range");
-                    length = reader.len;
-                    reader.len = end;
-                }
-                message = _target || new $root.stratalog.v1.PartitionInfo();
-                while (reader.pos < end) {
-                    let start = reader.pos;
-                    let tag = reader.tag();
-                    if (tag === _end) {
-                        _end = $undefined;
-                        break;
-                    }
-                    let wireType = tag & 7;
-                    switch (tag >>>= 3) {
-                    case 1: {
                             if (wireType !== 0)
                                 break;
                             if (value = reader.int32())
@@ -2310,33 +1764,49 @@ export const stratalog = $root.stratalog = (() => {
                                 delete message.partition;
                             continue;
                         }
-                    case 2: {
+                    case 4: {
                             if (wireType !== 2)
                                 break;
                             message.leader = $root.stratalog.v1.LeaderHint.decode(reader, reader.size(), $undefined, _depth + 1, message.leader);
                             continue;
                         }
-                    case 3: {
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.replicas && message.replicas.length))
+                                message.replicas = [];
+                            message.replicas.push($root.stratalog.v1.ReplicaStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 6: {
                             if (wireType === 2) {
-                                if (!(message.replicas && message.replicas.length))
-                                    message.replicas = [];
-                                reader.int32s(message.replicas);
+                                if (!(message.targetReplicas && message.targetReplicas.length))
+                                    message.targetReplicas = [];
+                                reader.int32s(message.targetReplicas);
                                 continue;
                             }
                             if (wireType !== 0)
                                 break;
-                            if (!(message.replicas && message.replicas.length))
-                                message.replicas = [];
-                            message.replicas.push(reader.int32());
+                            if (!(message.targetReplicas && message.targetReplicas.length))
+                                message.targetReplicas = [];
+                            message.targetReplicas.push(reader.int32());
                             continue;
                         }
-                    case 4: {
-                            if (wireType !== 2)
+                    case 7: {
+                            if (wireType === 2) {
+                                if (!(message.problems && message.problems.length))
+                                    message.problems = [];
+                                reader.int32s(message.problems);
+                                continue;
+                            }
+                            if (wireType !== 0)
                                 break;
-                            message.error = $root.stratalog.v1.ErrorDetail.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+                            if (!(message.problems && message.problems.length))
+                                message.problems = [];
+                            message.problems.push(reader.int32());
                             continue;
                         }
-                    case 5: {
+                    case 8: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
@@ -2345,16 +1815,7 @@ export const stratalog = $root.stratalog = (() => {
                                 delete message.logStartOffset;
                             continue;
                         }
-                    case 6: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
-                                message.visibleEnd = value;
-                            else
-                                delete message.visibleEnd;
-                            continue;
-                        }
-                    case 7: {
+                    case 9: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
@@ -2363,7 +1824,16 @@ export const stratalog = $root.stratalog = (() => {
                                 delete message.highWatermark;
                             continue;
                         }
-                    case 8: {
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.visibleEnd = value;
+                            else
+                                delete message.visibleEnd;
+                            continue;
+                        }
+                    case 11: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = $number(reader.uint64())) === "object" ? value.low || value.high : value !== 0)
@@ -2372,7 +1842,7 @@ export const stratalog = $root.stratalog = (() => {
                                 delete message.logBytes;
                             continue;
                         }
-                    case 9: {
+                    case 12: {
                             if (wireType !== 0)
                                 break;
                             if (value = reader.uint32())
@@ -2397,7 +1867,1311 @@ export const stratalog = $root.stratalog = (() => {
                     throw $Error("missing end group");
                 return message;
             };
-            return PartitionInfo;
+            return PartitionStatus;
+        })();
+        v1.ReplicaStatus = (function() {
+                        const ReplicaStatus = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        ReplicaStatus.prototype.brokerId = 0;
+                        ReplicaStatus.prototype.generation = 0;
+                        ReplicaStatus.prototype.role = 0;
+                        ReplicaStatus.prototype.logEndOffset = 0;
+                        ReplicaStatus.prototype.lagOffsets = 0;
+                        ReplicaStatus.prototype.live = false;
+                        ReplicaStatus.prototype.caughtUp = false;
+                        ReplicaStatus.create = function(properties) {
+                return new ReplicaStatus(properties);
+            };
+                        ReplicaStatus.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.brokerId);
+                if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && message.generation !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.generation);
+                if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).int32(message.role);
+                if (message.logEndOffset != null && $Object.hasOwnProperty.call(message, "logEndOffset") && (typeof message.logEndOffset === "object" ? message.logEndOffset.low || message.logEndOffset.high : message.logEndOffset !== 0))
+                    writer.uint32(/* id 4, wireType 0 =*/32).int64(message.logEndOffset);
+                if (message.lagOffsets != null && $Object.hasOwnProperty.call(message, "lagOffsets") && (typeof message.lagOffsets === "object" ? message.lagOffsets.low || message.lagOffsets.high : message.lagOffsets !== 0))
+                    writer.uint32(/* id 5, wireType 0 =*/40).int64(message.lagOffsets);
+                if (message.live != null && $Object.hasOwnProperty.call(message, "live") && message.live !== false)
+                    writer.uint32(/* id 6, wireType 0 =*/48).bool(message.live);
+                if (message.caughtUp != null && $Object.hasOwnProperty.call(message, "caughtUp") && message.caughtUp !== false)
+                    writer.uint32(/* id 7, wireType 0 =*/56).bool(message.caughtUp);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        ReplicaStatus.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.ReplicaStatus();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.brokerId = value;
+                            else
+                                delete message.brokerId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.generation = value;
+                            else
+                                delete message.generation;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.role = value;
+                            else
+                                delete message.role;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.logEndOffset = value;
+                            else
+                                delete message.logEndOffset;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.lagOffsets = value;
+                            else
+                                delete message.lagOffsets;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.live = value;
+                            else
+                                delete message.live;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.caughtUp = value;
+                            else
+                                delete message.caughtUp;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return ReplicaStatus;
+        })();
+                v1.ReplicaRole = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "REPLICA_ROLE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "REPLICA_ROLE_LEADER"] = 1;
+            values[valuesById[2] = "REPLICA_ROLE_VOTER"] = 2;
+            values[valuesById[3] = "REPLICA_ROLE_LEARNER"] = 3;
+            values[valuesById[4] = "REPLICA_ROLE_MISSING"] = 4;
+            return values;
+        })();
+                v1.PartitionProblem = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "PARTITION_PROBLEM_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "PARTITION_PROBLEM_LEADERLESS"] = 1;
+            values[valuesById[2] = "PARTITION_PROBLEM_UNDER_REPLICATED"] = 2;
+            values[valuesById[3] = "PARTITION_PROBLEM_DAMAGED"] = 3;
+            values[valuesById[4] = "PARTITION_PROBLEM_DISK_FULL"] = 4;
+            return values;
+        })();
+        v1.MovePartitionRequest = (function() {
+                        const MovePartitionRequest = function (properties) {
+                this.replicas = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        MovePartitionRequest.prototype.topic = "";
+                        MovePartitionRequest.prototype.partition = 0;
+                        MovePartitionRequest.prototype.replicas = $util.emptyArray;
+                        MovePartitionRequest.prototype.validateOnly = false;
+                        MovePartitionRequest.create = function(properties) {
+                return new MovePartitionRequest(properties);
+            };
+                        MovePartitionRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.topic);
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.partition);
+                if (message.replicas != null && message.replicas.length)
+                    writer.uint32(/* id 3, wireType 2 =*/26).int32s(message.replicas);
+                if (message.validateOnly != null && $Object.hasOwnProperty.call(message, "validateOnly") && message.validateOnly !== false)
+                    writer.uint32(/* id 4, wireType 0 =*/32).bool(message.validateOnly);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        MovePartitionRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.MovePartitionRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.topic = value;
+                            else
+                                delete message.topic;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.partition = value;
+                            else
+                                delete message.partition;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType === 2) {
+                                if (!(message.replicas && message.replicas.length))
+                                    message.replicas = [];
+                                reader.int32s(message.replicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.replicas && message.replicas.length))
+                                message.replicas = [];
+                            message.replicas.push(reader.int32());
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.validateOnly = value;
+                            else
+                                delete message.validateOnly;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return MovePartitionRequest;
+        })();
+        v1.MovePartitionResponse = (function() {
+                        const MovePartitionResponse = function (properties) {
+                this.replicas = [];
+                this.targetReplicas = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        MovePartitionResponse.prototype.replicas = $util.emptyArray;
+                        MovePartitionResponse.prototype.targetReplicas = $util.emptyArray;
+                        MovePartitionResponse.create = function(properties) {
+                return new MovePartitionResponse(properties);
+            };
+                        MovePartitionResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.replicas != null && message.replicas.length)
+                    writer.uint32(/* id 1, wireType 2 =*/10).int32s(message.replicas);
+                if (message.targetReplicas != null && message.targetReplicas.length)
+                    writer.uint32(/* id 2, wireType 2 =*/18).int32s(message.targetReplicas);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        MovePartitionResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.MovePartitionResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.replicas && message.replicas.length))
+                                    message.replicas = [];
+                                reader.int32s(message.replicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.replicas && message.replicas.length))
+                                message.replicas = [];
+                            message.replicas.push(reader.int32());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType === 2) {
+                                if (!(message.targetReplicas && message.targetReplicas.length))
+                                    message.targetReplicas = [];
+                                reader.int32s(message.targetReplicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.targetReplicas && message.targetReplicas.length))
+                                message.targetReplicas = [];
+                            message.targetReplicas.push(reader.int32());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return MovePartitionResponse;
+        })();
+        v1.CancelMoveRequest = (function() {
+                        const CancelMoveRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        CancelMoveRequest.prototype.topic = "";
+                        CancelMoveRequest.prototype.partition = 0;
+                        CancelMoveRequest.create = function(properties) {
+                return new CancelMoveRequest(properties);
+            };
+                        CancelMoveRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.topic);
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.partition);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        CancelMoveRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.CancelMoveRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.topic = value;
+                            else
+                                delete message.topic;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.partition = value;
+                            else
+                                delete message.partition;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return CancelMoveRequest;
+        })();
+        v1.CancelMoveResponse = (function() {
+                        const CancelMoveResponse = function (properties) {
+                this.replicas = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        CancelMoveResponse.prototype.replicas = $util.emptyArray;
+                        CancelMoveResponse.create = function(properties) {
+                return new CancelMoveResponse(properties);
+            };
+                        CancelMoveResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.replicas != null && message.replicas.length)
+                    writer.uint32(/* id 1, wireType 2 =*/10).int32s(message.replicas);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        CancelMoveResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.CancelMoveResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.replicas && message.replicas.length))
+                                    message.replicas = [];
+                                reader.int32s(message.replicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.replicas && message.replicas.length))
+                                message.replicas = [];
+                            message.replicas.push(reader.int32());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return CancelMoveResponse;
+        })();
+        v1.TransferLeaderRequest = (function() {
+                        const TransferLeaderRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        TransferLeaderRequest.prototype.topic = "";
+                        TransferLeaderRequest.prototype.partition = 0;
+                        TransferLeaderRequest.prototype.brokerId = null;
+            // OneOf field names bound to virtual getters and setters
+            let $oneOfFields;
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(TransferLeaderRequest.prototype, "_brokerId", {
+                get: $util.oneOfGetter($oneOfFields = ["brokerId"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+                        TransferLeaderRequest.create = function(properties) {
+                return new TransferLeaderRequest(properties);
+            };
+                        TransferLeaderRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.topic);
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.partition);
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId"))
+                    writer.uint32(/* id 3, wireType 0 =*/24).int32(message.brokerId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        TransferLeaderRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.TransferLeaderRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.topic = value;
+                            else
+                                delete message.topic;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.partition = value;
+                            else
+                                delete message.partition;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.brokerId = reader.int32();
+                            message._brokerId = "brokerId";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return TransferLeaderRequest;
+        })();
+        v1.TransferLeaderResponse = (function() {
+                        const TransferLeaderResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        TransferLeaderResponse.prototype.leader = null;
+                        TransferLeaderResponse.create = function(properties) {
+                return new TransferLeaderResponse(properties);
+            };
+                        TransferLeaderResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leader != null && $Object.hasOwnProperty.call(message, "leader"))
+                    $root.stratalog.v1.LeaderHint.encode(message.leader, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        TransferLeaderResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.TransferLeaderResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.leader = $root.stratalog.v1.LeaderHint.decode(reader, reader.size(), $undefined, _depth + 1, message.leader);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return TransferLeaderResponse;
+        })();
+        v1.DrainBrokerRequest = (function() {
+                        const DrainBrokerRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DrainBrokerRequest.prototype.brokerId = 0;
+                        DrainBrokerRequest.prototype.undo = false;
+                        DrainBrokerRequest.prototype.validateOnly = false;
+                        DrainBrokerRequest.create = function(properties) {
+                return new DrainBrokerRequest(properties);
+            };
+                        DrainBrokerRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.brokerId);
+                if (message.undo != null && $Object.hasOwnProperty.call(message, "undo") && message.undo !== false)
+                    writer.uint32(/* id 2, wireType 0 =*/16).bool(message.undo);
+                if (message.validateOnly != null && $Object.hasOwnProperty.call(message, "validateOnly") && message.validateOnly !== false)
+                    writer.uint32(/* id 3, wireType 0 =*/24).bool(message.validateOnly);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DrainBrokerRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DrainBrokerRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.brokerId = value;
+                            else
+                                delete message.brokerId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.undo = value;
+                            else
+                                delete message.undo;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.validateOnly = value;
+                            else
+                                delete message.validateOnly;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DrainBrokerRequest;
+        })();
+        v1.DrainBrokerResponse = (function() {
+                        const DrainBrokerResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DrainBrokerResponse.prototype.broker = null;
+                        DrainBrokerResponse.create = function(properties) {
+                return new DrainBrokerResponse(properties);
+            };
+                        DrainBrokerResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.broker != null && $Object.hasOwnProperty.call(message, "broker"))
+                    $root.stratalog.v1.BrokerInfo.encode(message.broker, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DrainBrokerResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DrainBrokerResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.broker = $root.stratalog.v1.BrokerInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.broker);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DrainBrokerResponse;
+        })();
+        v1.DecommissionBrokerRequest = (function() {
+                        const DecommissionBrokerRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DecommissionBrokerRequest.prototype.brokerId = 0;
+                        DecommissionBrokerRequest.prototype.cancel = false;
+                        DecommissionBrokerRequest.prototype.validateOnly = false;
+                        DecommissionBrokerRequest.create = function(properties) {
+                return new DecommissionBrokerRequest(properties);
+            };
+                        DecommissionBrokerRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.brokerId);
+                if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel") && message.cancel !== false)
+                    writer.uint32(/* id 2, wireType 0 =*/16).bool(message.cancel);
+                if (message.validateOnly != null && $Object.hasOwnProperty.call(message, "validateOnly") && message.validateOnly !== false)
+                    writer.uint32(/* id 3, wireType 0 =*/24).bool(message.validateOnly);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DecommissionBrokerRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DecommissionBrokerRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.brokerId = value;
+                            else
+                                delete message.brokerId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.cancel = value;
+                            else
+                                delete message.cancel;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.validateOnly = value;
+                            else
+                                delete message.validateOnly;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DecommissionBrokerRequest;
+        })();
+        v1.DecommissionBrokerResponse = (function() {
+                        const DecommissionBrokerResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DecommissionBrokerResponse.prototype.broker = null;
+                        DecommissionBrokerResponse.create = function(properties) {
+                return new DecommissionBrokerResponse(properties);
+            };
+                        DecommissionBrokerResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.broker != null && $Object.hasOwnProperty.call(message, "broker"))
+                    $root.stratalog.v1.BrokerInfo.encode(message.broker, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DecommissionBrokerResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DecommissionBrokerResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.broker = $root.stratalog.v1.BrokerInfo.decode(reader, reader.size(), $undefined, _depth + 1, message.broker);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DecommissionBrokerResponse;
+        })();
+        v1.DescribeQuorumRequest = (function() {
+                        const DescribeQuorumRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeQuorumRequest.create = function(properties) {
+                return new DescribeQuorumRequest(properties);
+            };
+                        DescribeQuorumRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeQuorumRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeQuorumRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeQuorumRequest;
+        })();
+        v1.DescribeQuorumResponse = (function() {
+                        const DescribeQuorumResponse = function (properties) {
+                this.voters = [];
+                this.observers = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeQuorumResponse.prototype.leaderId = 0;
+                        DescribeQuorumResponse.prototype.leaderEpoch = 0;
+                        DescribeQuorumResponse.prototype.highWatermark = 0;
+                        DescribeQuorumResponse.prototype.voters = $util.emptyArray;
+                        DescribeQuorumResponse.prototype.observers = $util.emptyArray;
+                        DescribeQuorumResponse.create = function(properties) {
+                return new DescribeQuorumResponse(properties);
+            };
+                        DescribeQuorumResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.leaderId != null && $Object.hasOwnProperty.call(message, "leaderId") && message.leaderId !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.leaderId);
+                if (message.leaderEpoch != null && $Object.hasOwnProperty.call(message, "leaderEpoch") && message.leaderEpoch !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.leaderEpoch);
+                if (message.highWatermark != null && $Object.hasOwnProperty.call(message, "highWatermark") && (typeof message.highWatermark === "object" ? message.highWatermark.low || message.highWatermark.high : message.highWatermark !== 0))
+                    writer.uint32(/* id 3, wireType 0 =*/24).int64(message.highWatermark);
+                if (message.voters != null && message.voters.length)
+                    for (let i = 0; i < message.voters.length; ++i)
+                        $root.stratalog.v1.ReplicaStatus.encode(message.voters[i], writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
+                if (message.observers != null && message.observers.length)
+                    for (let i = 0; i < message.observers.length; ++i)
+                        $root.stratalog.v1.ReplicaStatus.encode(message.observers[i], writer.uint32(/* id 5, wireType 2 =*/42).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeQuorumResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeQuorumResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.leaderId = value;
+                            else
+                                delete message.leaderId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.leaderEpoch = value;
+                            else
+                                delete message.leaderEpoch;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.highWatermark = value;
+                            else
+                                delete message.highWatermark;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.voters && message.voters.length))
+                                message.voters = [];
+                            message.voters.push($root.stratalog.v1.ReplicaStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.observers && message.observers.length))
+                                message.observers = [];
+                            message.observers.push($root.stratalog.v1.ReplicaStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeQuorumResponse;
         })();
                 v1.Acks = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -2806,6 +3580,1151 @@ export const stratalog = $root.stratalog = (() => {
                 return message;
             };
             return ErrorDetail;
+        })();
+        v1.DescribeClusterRequest = (function() {
+                        const DescribeClusterRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeClusterRequest.create = function(properties) {
+                return new DescribeClusterRequest(properties);
+            };
+                        DescribeClusterRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeClusterRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeClusterRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeClusterRequest;
+        })();
+        v1.DescribeClusterResponse = (function() {
+                        const DescribeClusterResponse = function (properties) {
+                this.brokers = [];
+                this.problems = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeClusterResponse.prototype.clusterId = "";
+                        DescribeClusterResponse.prototype.controllerId = 0;
+                        DescribeClusterResponse.prototype.brokerId = 0;
+                        DescribeClusterResponse.prototype.version = "";
+                        DescribeClusterResponse.prototype.brokers = $util.emptyArray;
+                        DescribeClusterResponse.prototype.problems = $util.emptyArray;
+                        DescribeClusterResponse.prototype.metadataOffset = 0;
+                        DescribeClusterResponse.prototype.partitions = null;
+                        DescribeClusterResponse.create = function(properties) {
+                return new DescribeClusterResponse(properties);
+            };
+                        DescribeClusterResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.clusterId);
+                if (message.controllerId != null && $Object.hasOwnProperty.call(message, "controllerId") && message.controllerId !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.controllerId);
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).int32(message.brokerId);
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                    writer.uint32(/* id 4, wireType 2 =*/34).string(message.version);
+                if (message.brokers != null && message.brokers.length)
+                    for (let i = 0; i < message.brokers.length; ++i)
+                        $root.stratalog.v1.BrokerInfo.encode(message.brokers[i], writer.uint32(/* id 5, wireType 2 =*/42).fork(), _depth + 1).ldelim();
+                if (message.problems != null && message.problems.length)
+                    for (let i = 0; i < message.problems.length; ++i)
+                        writer.uint32(/* id 6, wireType 2 =*/50).string(message.problems[i]);
+                if (message.metadataOffset != null && $Object.hasOwnProperty.call(message, "metadataOffset") && (typeof message.metadataOffset === "object" ? message.metadataOffset.low || message.metadataOffset.high : message.metadataOffset !== 0))
+                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.metadataOffset);
+                if (message.partitions != null && $Object.hasOwnProperty.call(message, "partitions"))
+                    $root.stratalog.v1.PartitionCounts.encode(message.partitions, writer.uint32(/* id 8, wireType 2 =*/66).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeClusterResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeClusterResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
+                            else
+                                delete message.clusterId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.controllerId = value;
+                            else
+                                delete message.controllerId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.brokerId = value;
+                            else
+                                delete message.brokerId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.brokers && message.brokers.length))
+                                message.brokers = [];
+                            message.brokers.push($root.stratalog.v1.BrokerInfo.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.problems && message.problems.length))
+                                message.problems = [];
+                            message.problems.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.metadataOffset = value;
+                            else
+                                delete message.metadataOffset;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.partitions = $root.stratalog.v1.PartitionCounts.decode(reader, reader.size(), $undefined, _depth + 1, message.partitions);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeClusterResponse;
+        })();
+        v1.PartitionCounts = (function() {
+                        const PartitionCounts = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PartitionCounts.prototype.total = 0;
+                        PartitionCounts.prototype.leaderless = 0;
+                        PartitionCounts.prototype.underReplicated = 0;
+                        PartitionCounts.prototype.moving = 0;
+                        PartitionCounts.create = function(properties) {
+                return new PartitionCounts(properties);
+            };
+                        PartitionCounts.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.total != null && $Object.hasOwnProperty.call(message, "total") && message.total !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).uint32(message.total);
+                if (message.leaderless != null && $Object.hasOwnProperty.call(message, "leaderless") && message.leaderless !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.leaderless);
+                if (message.underReplicated != null && $Object.hasOwnProperty.call(message, "underReplicated") && message.underReplicated !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).uint32(message.underReplicated);
+                if (message.moving != null && $Object.hasOwnProperty.call(message, "moving") && message.moving !== 0)
+                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.moving);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PartitionCounts.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PartitionCounts();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.total = value;
+                            else
+                                delete message.total;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.leaderless = value;
+                            else
+                                delete message.leaderless;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.underReplicated = value;
+                            else
+                                delete message.underReplicated;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.moving = value;
+                            else
+                                delete message.moving;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PartitionCounts;
+        })();
+        v1.BrokerInfo = (function() {
+                        const BrokerInfo = function (properties) {
+                this.problems = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        BrokerInfo.prototype.endpoint = null;
+                        BrokerInfo.prototype.state = 0;
+                        BrokerInfo.prototype.pid = 0;
+                        BrokerInfo.prototype.leaderCount = 0;
+                        BrokerInfo.prototype.replicaCount = 0;
+                        BrokerInfo.prototype.logBytes = 0;
+                        BrokerInfo.prototype.startedAtMs = 0;
+                        BrokerInfo.prototype.version = "";
+                        BrokerInfo.prototype.drained = false;
+                        BrokerInfo.prototype.decommissioning = false;
+                        BrokerInfo.prototype.problems = $util.emptyArray;
+                        BrokerInfo.create = function(properties) {
+                return new BrokerInfo(properties);
+            };
+                        BrokerInfo.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.endpoint != null && $Object.hasOwnProperty.call(message, "endpoint"))
+                    $root.stratalog.v1.BrokerEndpoint.encode(message.endpoint, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.state);
+                if (message.pid != null && $Object.hasOwnProperty.call(message, "pid") && message.pid !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).uint32(message.pid);
+                if (message.leaderCount != null && $Object.hasOwnProperty.call(message, "leaderCount") && message.leaderCount !== 0)
+                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.leaderCount);
+                if (message.replicaCount != null && $Object.hasOwnProperty.call(message, "replicaCount") && message.replicaCount !== 0)
+                    writer.uint32(/* id 5, wireType 0 =*/40).uint32(message.replicaCount);
+                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
+                    writer.uint32(/* id 6, wireType 0 =*/48).uint64(message.logBytes);
+                if (message.startedAtMs != null && $Object.hasOwnProperty.call(message, "startedAtMs") && (typeof message.startedAtMs === "object" ? message.startedAtMs.low || message.startedAtMs.high : message.startedAtMs !== 0))
+                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.startedAtMs);
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                    writer.uint32(/* id 8, wireType 2 =*/66).string(message.version);
+                if (message.drained != null && $Object.hasOwnProperty.call(message, "drained") && message.drained !== false)
+                    writer.uint32(/* id 9, wireType 0 =*/72).bool(message.drained);
+                if (message.decommissioning != null && $Object.hasOwnProperty.call(message, "decommissioning") && message.decommissioning !== false)
+                    writer.uint32(/* id 10, wireType 0 =*/80).bool(message.decommissioning);
+                if (message.problems != null && message.problems.length)
+                    for (let i = 0; i < message.problems.length; ++i)
+                        writer.uint32(/* id 11, wireType 2 =*/90).string(message.problems[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        BrokerInfo.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.BrokerInfo();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.endpoint = $root.stratalog.v1.BrokerEndpoint.decode(reader, reader.size(), $undefined, _depth + 1, message.endpoint);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.state = value;
+                            else
+                                delete message.state;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.pid = value;
+                            else
+                                delete message.pid;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.leaderCount = value;
+                            else
+                                delete message.leaderCount;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.replicaCount = value;
+                            else
+                                delete message.replicaCount;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.uint64())) === "object" ? value.low || value.high : value !== 0)
+                                message.logBytes = value;
+                            else
+                                delete message.logBytes;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.startedAtMs = value;
+                            else
+                                delete message.startedAtMs;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.drained = value;
+                            else
+                                delete message.drained;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.decommissioning = value;
+                            else
+                                delete message.decommissioning;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.problems && message.problems.length))
+                                message.problems = [];
+                            message.problems.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return BrokerInfo;
+        })();
+                v1.BrokerState = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "BROKER_STATE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "BROKER_STATE_RUNNING"] = 1;
+            values[valuesById[2] = "BROKER_STATE_DRAINING"] = 2;
+            values[valuesById[3] = "BROKER_STATE_UNREACHABLE"] = 3;
+            values[valuesById[4] = "BROKER_STATE_DECOMMISSIONING"] = 4;
+            return values;
+        })();
+        v1.DescribeTopicsRequest = (function() {
+                        const DescribeTopicsRequest = function (properties) {
+                this.topics = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeTopicsRequest.prototype.topics = $util.emptyArray;
+                        DescribeTopicsRequest.prototype.includeInternal = false;
+                        DescribeTopicsRequest.create = function(properties) {
+                return new DescribeTopicsRequest(properties);
+            };
+                        DescribeTopicsRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topics != null && message.topics.length)
+                    for (let i = 0; i < message.topics.length; ++i)
+                        writer.uint32(/* id 1, wireType 2 =*/10).string(message.topics[i]);
+                if (message.includeInternal != null && $Object.hasOwnProperty.call(message, "includeInternal") && message.includeInternal !== false)
+                    writer.uint32(/* id 2, wireType 0 =*/16).bool(message.includeInternal);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeTopicsRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeTopicsRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.topics && message.topics.length))
+                                message.topics = [];
+                            message.topics.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.includeInternal = value;
+                            else
+                                delete message.includeInternal;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeTopicsRequest;
+        })();
+        v1.DescribeTopicsResponse = (function() {
+                        const DescribeTopicsResponse = function (properties) {
+                this.topics = [];
+                this.brokers = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        DescribeTopicsResponse.prototype.topics = $util.emptyArray;
+                        DescribeTopicsResponse.prototype.brokers = $util.emptyArray;
+                        DescribeTopicsResponse.prototype.clusterId = "";
+                        DescribeTopicsResponse.prototype.metadataOffset = 0;
+                        DescribeTopicsResponse.create = function(properties) {
+                return new DescribeTopicsResponse(properties);
+            };
+                        DescribeTopicsResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.topics != null && message.topics.length)
+                    for (let i = 0; i < message.topics.length; ++i)
+                        $root.stratalog.v1.TopicInfo.encode(message.topics[i], writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.brokers != null && message.brokers.length)
+                    for (let i = 0; i < message.brokers.length; ++i)
+                        $root.stratalog.v1.BrokerEndpoint.encode(message.brokers[i], writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(/* id 3, wireType 2 =*/26).string(message.clusterId);
+                if (message.metadataOffset != null && $Object.hasOwnProperty.call(message, "metadataOffset") && (typeof message.metadataOffset === "object" ? message.metadataOffset.low || message.metadataOffset.high : message.metadataOffset !== 0))
+                    writer.uint32(/* id 4, wireType 0 =*/32).int64(message.metadataOffset);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        DescribeTopicsResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.DescribeTopicsResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.topics && message.topics.length))
+                                message.topics = [];
+                            message.topics.push($root.stratalog.v1.TopicInfo.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.brokers && message.brokers.length))
+                                message.brokers = [];
+                            message.brokers.push($root.stratalog.v1.BrokerEndpoint.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
+                            else
+                                delete message.clusterId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.metadataOffset = value;
+                            else
+                                delete message.metadataOffset;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DescribeTopicsResponse;
+        })();
+        v1.TopicInfo = (function() {
+                        const TopicInfo = function (properties) {
+                this.partitions = [];
+                this.configs = {};
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        TopicInfo.prototype.name = "";
+                        TopicInfo.prototype.topicId = $util.newBuffer([]);
+                        TopicInfo.prototype.error = null;
+                        TopicInfo.prototype.partitions = $util.emptyArray;
+                        TopicInfo.prototype.configs = $util.emptyObject;
+                        TopicInfo.prototype.replicationFactor = 0;
+                        TopicInfo.prototype.internal = false;
+                        TopicInfo.create = function(properties) {
+                return new TopicInfo(properties);
+            };
+                        TopicInfo.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.name);
+                if (message.topicId != null && $Object.hasOwnProperty.call(message, "topicId") && message.topicId.length)
+                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.topicId);
+                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
+                    $root.stratalog.v1.ErrorDetail.encode(message.error, writer.uint32(/* id 3, wireType 2 =*/26).fork(), _depth + 1).ldelim();
+                if (message.partitions != null && message.partitions.length)
+                    for (let i = 0; i < message.partitions.length; ++i)
+                        $root.stratalog.v1.PartitionInfo.encode(message.partitions[i], writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
+                if (message.configs != null && $Object.hasOwnProperty.call(message, "configs"))
+                    for (let keys = $Object.keys(message.configs), i = 0; i < keys.length; ++i)
+                        writer.uint32(/* id 5, wireType 2 =*/42).fork().uint32(/* id 1, wireType 2 =*/10).string(keys[i]).uint32(/* id 2, wireType 2 =*/18).string(message.configs[keys[i]]).ldelim();
+                if (message.replicationFactor != null && $Object.hasOwnProperty.call(message, "replicationFactor") && message.replicationFactor !== 0)
+                    writer.uint32(/* id 6, wireType 0 =*/48).int32(message.replicationFactor);
+                if (message.internal != null && $Object.hasOwnProperty.call(message, "internal") && message.internal !== false)
+                    writer.uint32(/* id 7, wireType 0 =*/56).bool(message.internal);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        TopicInfo.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, key, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.TopicInfo();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.name = value;
+                            else
+                                delete message.name;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.topicId = value;
+                            else
+                                delete message.topicId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.error = $root.stratalog.v1.ErrorDetail.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.partitions && message.partitions.length))
+                                message.partitions = [];
+                            message.partitions.push($root.stratalog.v1.PartitionInfo.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (message.configs === $util.emptyObject)
+                                message.configs = {};
+                            let end2 = reader.size() + reader.pos;
+                            if (end2 > reader.len)
+                                throw $RangeError("index out of range");
+                            reader.len = end2;
+                            key = "";
+                            value = "";
+                            while (reader.pos < end2) {
+                                let tag2 = reader.tag();
+                                wireType = tag2 & 7;
+                                switch (tag2 >>>= 3) {
+                                case 1:
+                                    if (wireType !== 2)
+                                        break;
+                                    key = reader.stringVerify();
+                                    continue;
+                                case 2:
+                                    if (wireType !== 2)
+                                        break;
+                                    value = reader.stringVerify();
+                                    continue;
+                                }
+                                reader.skipType(wireType, _depth, tag2);
+                            }
+                            if (reader.pos !== end2)
+                                throw $RangeError("index out of range");
+                            reader.len = end;
+                            if (key === "__proto__")
+                                $util.makeProp(message.configs, key);
+                            message.configs[key] = value;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.replicationFactor = value;
+                            else
+                                delete message.replicationFactor;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.internal = value;
+                            else
+                                delete message.internal;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return TopicInfo;
+        })();
+        v1.PartitionInfo = (function() {
+                        const PartitionInfo = function (properties) {
+                this.replicas = [];
+                this.liveReplicas = [];
+                this.targetReplicas = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PartitionInfo.prototype.partition = 0;
+                        PartitionInfo.prototype.leader = null;
+                        PartitionInfo.prototype.replicas = $util.emptyArray;
+                        PartitionInfo.prototype.error = null;
+                        PartitionInfo.prototype.logStartOffset = 0;
+                        PartitionInfo.prototype.visibleEnd = 0;
+                        PartitionInfo.prototype.highWatermark = 0;
+                        PartitionInfo.prototype.logBytes = 0;
+                        PartitionInfo.prototype.segmentCount = 0;
+                        PartitionInfo.prototype.liveReplicas = $util.emptyArray;
+                        PartitionInfo.prototype.targetReplicas = $util.emptyArray;
+                        PartitionInfo.create = function(properties) {
+                return new PartitionInfo(properties);
+            };
+                        PartitionInfo.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.partition);
+                if (message.leader != null && $Object.hasOwnProperty.call(message, "leader"))
+                    $root.stratalog.v1.LeaderHint.encode(message.leader, writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
+                if (message.replicas != null && message.replicas.length)
+                    writer.uint32(/* id 3, wireType 2 =*/26).int32s(message.replicas);
+                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
+                    $root.stratalog.v1.ErrorDetail.encode(message.error, writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
+                if (message.logStartOffset != null && $Object.hasOwnProperty.call(message, "logStartOffset") && (typeof message.logStartOffset === "object" ? message.logStartOffset.low || message.logStartOffset.high : message.logStartOffset !== 0))
+                    writer.uint32(/* id 5, wireType 0 =*/40).int64(message.logStartOffset);
+                if (message.visibleEnd != null && $Object.hasOwnProperty.call(message, "visibleEnd") && (typeof message.visibleEnd === "object" ? message.visibleEnd.low || message.visibleEnd.high : message.visibleEnd !== 0))
+                    writer.uint32(/* id 6, wireType 0 =*/48).int64(message.visibleEnd);
+                if (message.highWatermark != null && $Object.hasOwnProperty.call(message, "highWatermark") && (typeof message.highWatermark === "object" ? message.highWatermark.low || message.highWatermark.high : message.highWatermark !== 0))
+                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.highWatermark);
+                if (message.logBytes != null && $Object.hasOwnProperty.call(message, "logBytes") && (typeof message.logBytes === "object" ? message.logBytes.low || message.logBytes.high : message.logBytes !== 0))
+                    writer.uint32(/* id 8, wireType 0 =*/64).uint64(message.logBytes);
+                if (message.segmentCount != null && $Object.hasOwnProperty.call(message, "segmentCount") && message.segmentCount !== 0)
+                    writer.uint32(/* id 9, wireType 0 =*/72).uint32(message.segmentCount);
+                if (message.liveReplicas != null && message.liveReplicas.length)
+                    writer.uint32(/* id 10, wireType 2 =*/82).int32s(message.liveReplicas);
+                if (message.targetReplicas != null && message.targetReplicas.length)
+                    writer.uint32(/* id 11, wireType 2 =*/90).int32s(message.targetReplicas);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PartitionInfo.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PartitionInfo();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.partition = value;
+                            else
+                                delete message.partition;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.leader = $root.stratalog.v1.LeaderHint.decode(reader, reader.size(), $undefined, _depth + 1, message.leader);
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType === 2) {
+                                if (!(message.replicas && message.replicas.length))
+                                    message.replicas = [];
+                                reader.int32s(message.replicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.replicas && message.replicas.length))
+                                message.replicas = [];
+                            message.replicas.push(reader.int32());
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.error = $root.stratalog.v1.ErrorDetail.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.logStartOffset = value;
+                            else
+                                delete message.logStartOffset;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.visibleEnd = value;
+                            else
+                                delete message.visibleEnd;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.highWatermark = value;
+                            else
+                                delete message.highWatermark;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.uint64())) === "object" ? value.low || value.high : value !== 0)
+                                message.logBytes = value;
+                            else
+                                delete message.logBytes;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.segmentCount = value;
+                            else
+                                delete message.segmentCount;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType === 2) {
+                                if (!(message.liveReplicas && message.liveReplicas.length))
+                                    message.liveReplicas = [];
+                                reader.int32s(message.liveReplicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.liveReplicas && message.liveReplicas.length))
+                                message.liveReplicas = [];
+                            message.liveReplicas.push(reader.int32());
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType === 2) {
+                                if (!(message.targetReplicas && message.targetReplicas.length))
+                                    message.targetReplicas = [];
+                                reader.int32s(message.targetReplicas);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.targetReplicas && message.targetReplicas.length))
+                                message.targetReplicas = [];
+                            message.targetReplicas.push(reader.int32());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PartitionInfo;
         })();
         v1.FetchRequest = (function() {
                         const FetchRequest = function (properties) {
@@ -4897,6 +6816,1417 @@ export const stratalog = $root.stratalog = (() => {
                 return message;
             };
             return FetchOffsetsResponse;
+        })();
+        v1.PeerFrame = (function() {
+                        const PeerFrame = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerFrame.prototype.hello = null;
+                        PeerFrame.prototype.refusal = null;
+                        PeerFrame.prototype.raft = null;
+                        PeerFrame.prototype.request = null;
+                        PeerFrame.prototype.response = null;
+                        PeerFrame.prototype.news = null;
+                        PeerFrame.prototype.ping = null;
+                        PeerFrame.prototype.pong = null;
+            // OneOf field names bound to virtual getters and setters
+            let $oneOfFields;
+                        $Object.defineProperty(PeerFrame.prototype, "body", {
+                get: $util.oneOfGetter($oneOfFields = ["hello", "refusal", "raft", "request", "response", "news", "ping", "pong"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+                        PeerFrame.create = function(properties) {
+                return new PeerFrame(properties);
+            };
+                        PeerFrame.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.hello != null && $Object.hasOwnProperty.call(message, "hello"))
+                    $root.stratalog.v1.PeerHello.encode(message.hello, writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.refusal != null && $Object.hasOwnProperty.call(message, "refusal"))
+                    $root.stratalog.v1.PeerRefusal.encode(message.refusal, writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
+                if (message.raft != null && $Object.hasOwnProperty.call(message, "raft"))
+                    $root.stratalog.v1.RaftMessages.encode(message.raft, writer.uint32(/* id 3, wireType 2 =*/26).fork(), _depth + 1).ldelim();
+                if (message.request != null && $Object.hasOwnProperty.call(message, "request"))
+                    $root.stratalog.v1.PeerRequest.encode(message.request, writer.uint32(/* id 4, wireType 2 =*/34).fork(), _depth + 1).ldelim();
+                if (message.response != null && $Object.hasOwnProperty.call(message, "response"))
+                    $root.stratalog.v1.PeerResponse.encode(message.response, writer.uint32(/* id 5, wireType 2 =*/42).fork(), _depth + 1).ldelim();
+                if (message.news != null && $Object.hasOwnProperty.call(message, "news"))
+                    $root.stratalog.v1.PeerNews.encode(message.news, writer.uint32(/* id 6, wireType 2 =*/50).fork(), _depth + 1).ldelim();
+                if (message.ping != null && $Object.hasOwnProperty.call(message, "ping"))
+                    $root.stratalog.v1.PeerPing.encode(message.ping, writer.uint32(/* id 7, wireType 2 =*/58).fork(), _depth + 1).ldelim();
+                if (message.pong != null && $Object.hasOwnProperty.call(message, "pong"))
+                    $root.stratalog.v1.PeerPong.encode(message.pong, writer.uint32(/* id 8, wireType 2 =*/66).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerFrame.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerFrame();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.hello = $root.stratalog.v1.PeerHello.decode(reader, reader.size(), $undefined, _depth + 1, message.hello);
+                            message.body = "hello";
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.refusal = $root.stratalog.v1.PeerRefusal.decode(reader, reader.size(), $undefined, _depth + 1, message.refusal);
+                            message.body = "refusal";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.raft = $root.stratalog.v1.RaftMessages.decode(reader, reader.size(), $undefined, _depth + 1, message.raft);
+                            message.body = "raft";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.request = $root.stratalog.v1.PeerRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.request);
+                            message.body = "request";
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            message.response = $root.stratalog.v1.PeerResponse.decode(reader, reader.size(), $undefined, _depth + 1, message.response);
+                            message.body = "response";
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.news = $root.stratalog.v1.PeerNews.decode(reader, reader.size(), $undefined, _depth + 1, message.news);
+                            message.body = "news";
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.ping = $root.stratalog.v1.PeerPing.decode(reader, reader.size(), $undefined, _depth + 1, message.ping);
+                            message.body = "ping";
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.pong = $root.stratalog.v1.PeerPong.decode(reader, reader.size(), $undefined, _depth + 1, message.pong);
+                            message.body = "pong";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerFrame;
+        })();
+                v1.PeerChannel = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "PEER_CHANNEL_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "PEER_CHANNEL_CONTROL"] = 1;
+            values[valuesById[2] = "PEER_CHANNEL_BULK"] = 2;
+            values[valuesById[3] = "PEER_CHANNEL_REQUEST"] = 3;
+            return values;
+        })();
+        v1.PeerHello = (function() {
+                        const PeerHello = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerHello.prototype.protocolVersion = 0;
+                        PeerHello.prototype.channel = 0;
+                        PeerHello.prototype.clusterId = "";
+                        PeerHello.prototype.brokerId = 0;
+                        PeerHello.prototype.directoryId = "";
+                        PeerHello.prototype.startEpoch = 0;
+                        PeerHello.prototype.version = "";
+                        PeerHello.create = function(properties) {
+                return new PeerHello(properties);
+            };
+                        PeerHello.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.protocolVersion != null && $Object.hasOwnProperty.call(message, "protocolVersion") && message.protocolVersion !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).uint32(message.protocolVersion);
+                if (message.channel != null && $Object.hasOwnProperty.call(message, "channel") && message.channel !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).int32(message.channel);
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(/* id 3, wireType 2 =*/26).string(message.clusterId);
+                if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && message.brokerId !== 0)
+                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.brokerId);
+                if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
+                    writer.uint32(/* id 5, wireType 2 =*/42).string(message.directoryId);
+                if (message.startEpoch != null && $Object.hasOwnProperty.call(message, "startEpoch") && (typeof message.startEpoch === "object" ? message.startEpoch.low || message.startEpoch.high : message.startEpoch !== 0))
+                    writer.uint32(/* id 6, wireType 0 =*/48).int64(message.startEpoch);
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+                    writer.uint32(/* id 7, wireType 2 =*/58).string(message.version);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerHello.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerHello();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.protocolVersion = value;
+                            else
+                                delete message.protocolVersion;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.channel = value;
+                            else
+                                delete message.channel;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
+                            else
+                                delete message.clusterId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.brokerId = value;
+                            else
+                                delete message.brokerId;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.directoryId = value;
+                            else
+                                delete message.directoryId;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.startEpoch = value;
+                            else
+                                delete message.startEpoch;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerHello;
+        })();
+        v1.PeerRefusal = (function() {
+                        const PeerRefusal = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerRefusal.prototype.reason = "";
+                        PeerRefusal.prototype.code = "";
+                        PeerRefusal.create = function(properties) {
+                return new PeerRefusal(properties);
+            };
+                        PeerRefusal.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.reason);
+                if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "")
+                    writer.uint32(/* id 2, wireType 2 =*/18).string(message.code);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerRefusal.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerRefusal();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.code = value;
+                            else
+                                delete message.code;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerRefusal;
+        })();
+        v1.PeerPing = (function() {
+                        const PeerPing = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerPing.create = function(properties) {
+                return new PeerPing(properties);
+            };
+                        PeerPing.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerPing.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerPing();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerPing;
+        })();
+        v1.PeerPong = (function() {
+                        const PeerPong = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerPong.create = function(properties) {
+                return new PeerPong(properties);
+            };
+                        PeerPong.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerPong.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerPong();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerPong;
+        })();
+        v1.PeerRequest = (function() {
+                        const PeerRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerRequest.prototype.id = 0;
+                        PeerRequest.prototype.kind = "";
+                        PeerRequest.create = function(properties) {
+                return new PeerRequest(properties);
+            };
+                        PeerRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).uint32(message.id);
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+                    writer.uint32(/* id 2, wireType 2 =*/18).string(message.kind);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerRequest;
+        })();
+        v1.PeerResponse = (function() {
+                        const PeerResponse = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerResponse.prototype.id = 0;
+                        PeerResponse.prototype.error = null;
+                        PeerResponse.create = function(properties) {
+                return new PeerResponse(properties);
+            };
+                        PeerResponse.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).uint32(message.id);
+                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
+                    $root.stratalog.v1.ErrorDetail.encode(message.error, writer.uint32(/* id 2, wireType 2 =*/18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerResponse.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerResponse();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.error = $root.stratalog.v1.ErrorDetail.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerResponse;
+        })();
+        v1.PeerNews = (function() {
+                        const PeerNews = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        PeerNews.prototype.kind = "";
+                        PeerNews.create = function(properties) {
+                return new PeerNews(properties);
+            };
+                        PeerNews.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.kind);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        PeerNews.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.PeerNews();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return PeerNews;
+        })();
+        v1.RaftMessages = (function() {
+                        const RaftMessages = function (properties) {
+                this.messages = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        RaftMessages.prototype.messages = $util.emptyArray;
+                        RaftMessages.create = function(properties) {
+                return new RaftMessages(properties);
+            };
+                        RaftMessages.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.messages != null && message.messages.length)
+                    for (let i = 0; i < message.messages.length; ++i)
+                        $root.stratalog.v1.RaftMessage.encode(message.messages[i], writer.uint32(/* id 1, wireType 2 =*/10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        RaftMessages.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.RaftMessages();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.messages && message.messages.length))
+                                message.messages = [];
+                            message.messages.push($root.stratalog.v1.RaftMessage.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RaftMessages;
+        })();
+                v1.RaftMessageType = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "RAFT_MESSAGE_TYPE_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "RAFT_MESSAGE_TYPE_APPEND"] = 1;
+            values[valuesById[2] = "RAFT_MESSAGE_TYPE_APPEND_ACCEPTED"] = 2;
+            values[valuesById[3] = "RAFT_MESSAGE_TYPE_APPEND_REJECTED"] = 3;
+            values[valuesById[4] = "RAFT_MESSAGE_TYPE_STALE_TERM"] = 4;
+            values[valuesById[5] = "RAFT_MESSAGE_TYPE_HEARTBEAT"] = 5;
+            values[valuesById[6] = "RAFT_MESSAGE_TYPE_HEARTBEAT_RESPONSE"] = 6;
+            values[valuesById[7] = "RAFT_MESSAGE_TYPE_QUIESCE"] = 7;
+            values[valuesById[8] = "RAFT_MESSAGE_TYPE_VOTE_REQUEST"] = 8;
+            values[valuesById[9] = "RAFT_MESSAGE_TYPE_PRE_VOTE_REQUEST"] = 9;
+            values[valuesById[10] = "RAFT_MESSAGE_TYPE_VOTE_RESPONSE"] = 10;
+            values[valuesById[11] = "RAFT_MESSAGE_TYPE_PRE_VOTE_RESPONSE"] = 11;
+            values[valuesById[12] = "RAFT_MESSAGE_TYPE_SNAPSHOT"] = 12;
+            values[valuesById[13] = "RAFT_MESSAGE_TYPE_TIMEOUT_NOW"] = 13;
+            values[valuesById[14] = "RAFT_MESSAGE_TYPE_TRANSFER_REQUEST"] = 14;
+            values[valuesById[15] = "RAFT_MESSAGE_TYPE_FORWARD_PROPOSAL"] = 15;
+            values[valuesById[16] = "RAFT_MESSAGE_TYPE_READ_REQUEST"] = 16;
+            values[valuesById[17] = "RAFT_MESSAGE_TYPE_READ_RESPONSE"] = 17;
+            return values;
+        })();
+        v1.RaftMessage = (function() {
+                        const RaftMessage = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        RaftMessage.prototype.type = 0;
+                        RaftMessage.prototype.topicId = $util.newBuffer([]);
+                        RaftMessage.prototype.partition = 0;
+                        RaftMessage.prototype.from = 0;
+                        RaftMessage.prototype.to = 0;
+                        RaftMessage.prototype.term = 0;
+                        RaftMessage.prototype.prev = 0;
+                        RaftMessage.prototype.positionTerm = 0;
+                        RaftMessage.prototype.commit = 0;
+                        RaftMessage.prototype.commitTerm = 0;
+                        RaftMessage.prototype.end = 0;
+                        RaftMessage.prototype.flag = false;
+                        RaftMessage.prototype.readRound = 0;
+                        RaftMessage.prototype.payloadBytes = 0;
+                        RaftMessage.prototype.hasPayload = false;
+                        RaftMessage.prototype.snapshot = null;
+                        RaftMessage.prototype.proposalLength = 0;
+                        RaftMessage.prototype.proposalBytes = 0;
+                        RaftMessage.prototype.change = null;
+                        RaftMessage.prototype.target = 0;
+                        RaftMessage.prototype.contextText = null;
+                        RaftMessage.prototype.contextNumber = null;
+            // OneOf field names bound to virtual getters and setters
+            let $oneOfFields;
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(RaftMessage.prototype, "_change", {
+                get: $util.oneOfGetter($oneOfFields = ["change"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+                        $Object.defineProperty(RaftMessage.prototype, "readContext", {
+                get: $util.oneOfGetter($oneOfFields = ["contextText", "contextNumber"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+                        RaftMessage.create = function(properties) {
+                return new RaftMessage(properties);
+            };
+                        RaftMessage.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.type != null && $Object.hasOwnProperty.call(message, "type") && message.type !== 0)
+                    writer.uint32(/* id 1, wireType 0 =*/8).int32(message.type);
+                if (message.topicId != null && $Object.hasOwnProperty.call(message, "topicId") && message.topicId.length)
+                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.topicId);
+                if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0)
+                    writer.uint32(/* id 3, wireType 0 =*/24).uint32(message.partition);
+                if (message.from != null && $Object.hasOwnProperty.call(message, "from") && message.from !== 0)
+                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.from);
+                if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== 0)
+                    writer.uint32(/* id 5, wireType 0 =*/40).uint32(message.to);
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && message.term !== 0)
+                    writer.uint32(/* id 6, wireType 0 =*/48).uint32(message.term);
+                if (message.prev != null && $Object.hasOwnProperty.call(message, "prev") && (typeof message.prev === "object" ? message.prev.low || message.prev.high : message.prev !== 0))
+                    writer.uint32(/* id 7, wireType 0 =*/56).int64(message.prev);
+                if (message.positionTerm != null && $Object.hasOwnProperty.call(message, "positionTerm") && message.positionTerm !== 0)
+                    writer.uint32(/* id 8, wireType 0 =*/64).uint32(message.positionTerm);
+                if (message.commit != null && $Object.hasOwnProperty.call(message, "commit") && (typeof message.commit === "object" ? message.commit.low || message.commit.high : message.commit !== 0))
+                    writer.uint32(/* id 9, wireType 0 =*/72).int64(message.commit);
+                if (message.commitTerm != null && $Object.hasOwnProperty.call(message, "commitTerm") && message.commitTerm !== 0)
+                    writer.uint32(/* id 10, wireType 0 =*/80).uint32(message.commitTerm);
+                if (message.end != null && $Object.hasOwnProperty.call(message, "end") && (typeof message.end === "object" ? message.end.low || message.end.high : message.end !== 0))
+                    writer.uint32(/* id 11, wireType 0 =*/88).int64(message.end);
+                if (message.flag != null && $Object.hasOwnProperty.call(message, "flag") && message.flag !== false)
+                    writer.uint32(/* id 12, wireType 0 =*/96).bool(message.flag);
+                if (message.readRound != null && $Object.hasOwnProperty.call(message, "readRound") && (typeof message.readRound === "object" ? message.readRound.low || message.readRound.high : message.readRound !== 0))
+                    writer.uint32(/* id 13, wireType 0 =*/104).int64(message.readRound);
+                if (message.payloadBytes != null && $Object.hasOwnProperty.call(message, "payloadBytes") && message.payloadBytes !== 0)
+                    writer.uint32(/* id 14, wireType 0 =*/112).uint32(message.payloadBytes);
+                if (message.hasPayload != null && $Object.hasOwnProperty.call(message, "hasPayload") && message.hasPayload !== false)
+                    writer.uint32(/* id 15, wireType 0 =*/120).bool(message.hasPayload);
+                if (message.snapshot != null && $Object.hasOwnProperty.call(message, "snapshot"))
+                    $root.stratalog.v1.RaftSnapshot.encode(message.snapshot, writer.uint32(/* id 16, wireType 2 =*/130).fork(), _depth + 1).ldelim();
+                if (message.proposalLength != null && $Object.hasOwnProperty.call(message, "proposalLength") && (typeof message.proposalLength === "object" ? message.proposalLength.low || message.proposalLength.high : message.proposalLength !== 0))
+                    writer.uint32(/* id 17, wireType 0 =*/136).int64(message.proposalLength);
+                if (message.proposalBytes != null && $Object.hasOwnProperty.call(message, "proposalBytes") && (typeof message.proposalBytes === "object" ? message.proposalBytes.low || message.proposalBytes.high : message.proposalBytes !== 0))
+                    writer.uint32(/* id 18, wireType 0 =*/144).int64(message.proposalBytes);
+                if (message.change != null && $Object.hasOwnProperty.call(message, "change"))
+                    writer.uint32(/* id 19, wireType 2 =*/154).string(message.change);
+                if (message.target != null && $Object.hasOwnProperty.call(message, "target") && message.target !== 0)
+                    writer.uint32(/* id 20, wireType 0 =*/160).uint32(message.target);
+                if (message.contextText != null && $Object.hasOwnProperty.call(message, "contextText"))
+                    writer.uint32(/* id 21, wireType 2 =*/170).string(message.contextText);
+                if (message.contextNumber != null && $Object.hasOwnProperty.call(message, "contextNumber"))
+                    writer.uint32(/* id 22, wireType 1 =*/177).double(message.contextNumber);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        RaftMessage.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.RaftMessage();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.type = value;
+                            else
+                                delete message.type;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.topicId = value;
+                            else
+                                delete message.topicId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.partition = value;
+                            else
+                                delete message.partition;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.from = value;
+                            else
+                                delete message.from;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.to = value;
+                            else
+                                delete message.to;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.prev = value;
+                            else
+                                delete message.prev;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.positionTerm = value;
+                            else
+                                delete message.positionTerm;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.commit = value;
+                            else
+                                delete message.commit;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.commitTerm = value;
+                            else
+                                delete message.commitTerm;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.end = value;
+                            else
+                                delete message.end;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.flag = value;
+                            else
+                                delete message.flag;
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.readRound = value;
+                            else
+                                delete message.readRound;
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.payloadBytes = value;
+                            else
+                                delete message.payloadBytes;
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.hasPayload = value;
+                            else
+                                delete message.hasPayload;
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            message.snapshot = $root.stratalog.v1.RaftSnapshot.decode(reader, reader.size(), $undefined, _depth + 1, message.snapshot);
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.proposalLength = value;
+                            else
+                                delete message.proposalLength;
+                            continue;
+                        }
+                    case 18: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.proposalBytes = value;
+                            else
+                                delete message.proposalBytes;
+                            continue;
+                        }
+                    case 19: {
+                            if (wireType !== 2)
+                                break;
+                            message.change = reader.stringVerify();
+                            message._change = "change";
+                            continue;
+                        }
+                    case 20: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.target = value;
+                            else
+                                delete message.target;
+                            continue;
+                        }
+                    case 21: {
+                            if (wireType !== 2)
+                                break;
+                            message.contextText = reader.stringVerify();
+                            message.readContext = "contextText";
+                            continue;
+                        }
+                    case 22: {
+                            if (wireType !== 1)
+                                break;
+                            message.contextNumber = reader.double();
+                            message.readContext = "contextNumber";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RaftMessage;
+        })();
+        v1.RaftSnapshot = (function() {
+                        const RaftSnapshot = function (properties) {
+                this.voters = [];
+                this.votersOutgoing = [];
+                this.learners = [];
+                this.learnersNext = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+                        RaftSnapshot.prototype.position = 0;
+                        RaftSnapshot.prototype.term = 0;
+                        RaftSnapshot.prototype.confPosition = 0;
+                        RaftSnapshot.prototype.voters = $util.emptyArray;
+                        RaftSnapshot.prototype.votersOutgoing = $util.emptyArray;
+                        RaftSnapshot.prototype.learners = $util.emptyArray;
+                        RaftSnapshot.prototype.learnersNext = $util.emptyArray;
+                        RaftSnapshot.prototype.autoLeave = false;
+                        RaftSnapshot.create = function(properties) {
+                return new RaftSnapshot(properties);
+            };
+                        RaftSnapshot.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.position != null && $Object.hasOwnProperty.call(message, "position") && (typeof message.position === "object" ? message.position.low || message.position.high : message.position !== 0))
+                    writer.uint32(/* id 1, wireType 0 =*/8).int64(message.position);
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && message.term !== 0)
+                    writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.term);
+                if (message.confPosition != null && $Object.hasOwnProperty.call(message, "confPosition") && (typeof message.confPosition === "object" ? message.confPosition.low || message.confPosition.high : message.confPosition !== 0))
+                    writer.uint32(/* id 3, wireType 0 =*/24).int64(message.confPosition);
+                if (message.voters != null && message.voters.length)
+                    writer.uint32(/* id 4, wireType 2 =*/34).uint32s(message.voters);
+                if (message.votersOutgoing != null && message.votersOutgoing.length)
+                    writer.uint32(/* id 5, wireType 2 =*/42).uint32s(message.votersOutgoing);
+                if (message.learners != null && message.learners.length)
+                    writer.uint32(/* id 6, wireType 2 =*/50).uint32s(message.learners);
+                if (message.learnersNext != null && message.learnersNext.length)
+                    writer.uint32(/* id 7, wireType 2 =*/58).uint32s(message.learnersNext);
+                if (message.autoLeave != null && $Object.hasOwnProperty.call(message, "autoLeave") && message.autoLeave !== false)
+                    writer.uint32(/* id 8, wireType 0 =*/64).bool(message.autoLeave);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+                        RaftSnapshot.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.stratalog.v1.RaftSnapshot();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.position = value;
+                            else
+                                delete message.position;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.confPosition = value;
+                            else
+                                delete message.confPosition;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType === 2) {
+                                if (!(message.voters && message.voters.length))
+                                    message.voters = [];
+                                reader.uint32s(message.voters);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.voters && message.voters.length))
+                                message.voters = [];
+                            message.voters.push(reader.uint32());
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType === 2) {
+                                if (!(message.votersOutgoing && message.votersOutgoing.length))
+                                    message.votersOutgoing = [];
+                                reader.uint32s(message.votersOutgoing);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.votersOutgoing && message.votersOutgoing.length))
+                                message.votersOutgoing = [];
+                            message.votersOutgoing.push(reader.uint32());
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType === 2) {
+                                if (!(message.learners && message.learners.length))
+                                    message.learners = [];
+                                reader.uint32s(message.learners);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.learners && message.learners.length))
+                                message.learners = [];
+                            message.learners.push(reader.uint32());
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType === 2) {
+                                if (!(message.learnersNext && message.learnersNext.length))
+                                    message.learnersNext = [];
+                                reader.uint32s(message.learnersNext);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.learnersNext && message.learnersNext.length))
+                                message.learnersNext = [];
+                            message.learnersNext.push(reader.uint32());
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.autoLeave = value;
+                            else
+                                delete message.autoLeave;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RaftSnapshot;
         })();
         v1.ProduceRequest = (function() {
                         const ProduceRequest = function (properties) {
