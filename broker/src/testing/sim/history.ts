@@ -31,6 +31,14 @@ export type ClientEvent =
       readonly runs: readonly (readonly [offset: number, producer: number, first: number, count: number])[]
     }
   | {
+      readonly kind: 'strange'
+      readonly at: number
+      readonly consumer: number
+      readonly partition: number
+      readonly offset: number
+      readonly reason: string
+    }
+  | {
       readonly kind: 'place'
       readonly at: number
       readonly consumer: number

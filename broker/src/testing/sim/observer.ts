@@ -32,6 +32,9 @@ interface CopyImages {
   readonly durable: LogImage
 }
 
+/** What a partition says that is closed, or given up: its folder may be gone. */
+const ENDED: ReadonlySet<string> = new Set(['SHUTTING_DOWN', 'PARTITION_DAMAGED', 'UNKNOWN_TOPIC_OR_PARTITION'])
+
 /** See the file's header. */
 export class Observer {
   readonly ledgers: Map<string, GroupLedger> = new Map()
@@ -191,7 +194,9 @@ export class Observer {
     const advanced = highWatermark > watched.highWatermark
     watched.highWatermark = highWatermark
     this.#world.hash.add(highWatermark)
-    if (partition.state().kind === 'serving') this.#serves(watched, leaderEpoch, advanced)
+    const state = partition.state()
+    if (state.kind === 'serving') this.#serves(watched, leaderEpoch, advanced)
+    else if (ENDED.has(state.error.code)) return
     if (broker.isDamaged(group)) return
     this.#withinFlushed(watched)
     this.#compare(watched)

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { BrokerCore } from '../../broker-core.ts'
 import type { Partition } from '../../partition/partition.ts'
-import { storedVote } from '../../replication/group-state-store.ts'
+import type { GroupStateRow } from '../../replication/group-state-store.ts'
 import type { Observer } from './observer.ts'
 import { groupOf } from './observer.ts'
 import { openCore } from './open-core.ts'
@@ -205,7 +205,7 @@ export class SimBroker {
   /** Term and vote as a power loss now would leave them; null when there are none. */
   durableVote(group: string): { readonly term: number; readonly vote: number | null } | null {
     const row = this.disk.store.durableValue(group)
-    return row === null ? null : storedVote(row)
+    return row === null ? null : (JSON.parse(row.toString()) as GroupStateRow).hardState
   }
 
   /** The process ended of itself: a failed start, a failed disk, or an orderly end. */

@@ -86,38 +86,32 @@ export class SimConsumer {
   }
 
   #take({ bytes, nextOffset }: Answer): void {
-    const { world } = this.#clients
     if (bytes !== null) {
       for (let at = 0; at < bytes.length; at += sizeOf(bytes, at)) {
         const batch = seeBatch(bytes, at)
         // The batch that holds the position may begin before it.
         if (batch.end <= this.position) continue
-        const runs = runsOf(bytes, at).filter(([offset]) => offset >= this.position)
-        const { number: partition } = this.partition
-        this.#clients.tell(this.partition, {
-          kind: 'poll',
-          at: world.now,
-          consumer: this.#id,
-          partition,
-          epoch: batch.epoch,
-          runs,
-        })
-        this.#clients.readCount += runs.length
+        this.#tell(batch.epoch, bytes, at)
       }
     }
     this.position = Math.max(this.position, nextOffset)
   }
+
+  #tell(epoch: number, bytes: Buffer, position: number): void {
+    const { number: partition } = this.partition
+    const event = { at: this.#clients.world.now, consumer: this.#id, partition }
+    const runs: Run[] = []
+    const reader = decodeBatchSync(bytes, position)
+    for (let record = reader.next(); record !== null; record = reader.next()) {
+      const { offset } = record
+      if (offset < this.position) continue
+      const name = decodeValueName(record.value)
+      if (name !== null && name.partition === partition) runs.push([offset, name.producer, name.sequence, 1])
+      else this.#clients.tell(this.partition, { kind: 'strange', ...event, offset, reason: 'a value of nobody' })
+    }
+    this.#clients.tell(this.partition, { kind: 'poll', ...event, epoch, runs })
+    this.#clients.readCount += runs.length
+  }
 }
 
 type Run = readonly [offset: number, producer: number, first: number, count: number]
-
-function runsOf(bytes: Buffer, position: number): Run[] {
-  const runs: Run[] = []
-  const reader = decodeBatchSync(bytes, position)
-  for (let record = reader.next(); record !== null; record = reader.next()) {
-    const name = decodeValueName(record.value)
-    // A value of nobody has no producer: the checker calls it invented.
-    runs.push([record.offset, name?.producer ?? -1, name?.sequence ?? 0, 1])
-  }
-  return runs
-}

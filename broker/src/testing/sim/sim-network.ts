@@ -172,16 +172,19 @@ class ProcessPeers implements PeerNetwork {
   }
 
   send(message: Message<Buffer>): void {
+    this.#process.world.note(this.#broker.id, () => `sends ${describeMessage(message)}`)
     this.#network.sentCount++
     this.#broker.observer.sent(this.#broker, message)
     this.#peers.send(message)
   }
 
   request(brokerId: number, kind: string, body: Buffer, timeoutMs: number): Promise<Buffer> {
+    this.#process.world.note(this.#broker.id, () => `asks broker ${brokerId}: ${kind} ${body.toString().slice(0, 200)}`)
     return this.#received(this.#peers.request(brokerId, kind, body, timeoutMs))
   }
 
   requestAt(address: PeerAddress, kind: string, body: Buffer, timeoutMs: number): Promise<PeerAnswer> {
+    this.#process.world.note(this.#broker.id, () => `asks ${address.port}: ${kind} ${body.toString().slice(0, 200)}`)
     return this.#received(this.#peers.requestAt(address, kind, body, timeoutMs))
   }
 
@@ -206,4 +209,15 @@ class ProcessPeers implements PeerNetwork {
       )
     })
   }
+}
+
+function describeMessage(message: Message<Buffer>): string {
+  const { type, from, to, term, group, ...rest } = message as Message<Buffer> & Record<string, unknown>
+  const fields = Object.entries(rest).map(([key, value]) => `${key}=${describeValue(value)}`)
+  return `${type} ${from}->${to} of ${String(group).slice(-6)} term=${term} ${fields.join(' ')}`
+}
+
+function describeValue(value: unknown): string {
+  if (!Array.isArray(value)) return JSON.stringify(value) ?? 'undefined'
+  return value.map(({ base, end, term, kind }) => `[${base},${end})@${term} ${kind}`).join(' ') || 'none'
 }
