@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { stampBatch } from '@stratalog/proto/records'
+import { stratalog } from '@stratalog/proto'
+import { crc32c, encodeVoters, RECORD_BATCH_OVERHEAD_BYTES, stampBatch } from '@stratalog/proto/records'
 import fc from 'fast-check'
 import type { Message } from 'raft-ts'
 import { entriesIn } from '../replication/entry-codec.ts'
@@ -50,7 +51,7 @@ test('the payload is neither copied when sent nor when received', () => {
   const message = appendMessage(groupOf(1, 0), ROUTE, batches, { prev: 5, term: 1 })
   const encoded = encodeFrame({ kind: 'raft', messages: [message] })
   assert.deepEqual(encoded.payload, batches)
-  assert.ok(encoded.payload.every((chunk, index) => chunk === batches[index]))
+  assert.ok(encoded.payload.every((chunk, index) => chunk === message.entries[index]?.data))
   const payload = Buffer.concat(encoded.payload)
   const [received] = messagesIn(decodeFrame(encoded.head.subarray(FRAME_PREFIX_BYTES), payload))
   assert.ok(received?.type === 'append')
@@ -88,6 +89,31 @@ test('truncated and mutated frames are malformed or mean something; nothing else
     { numRuns: RUNS * 4 },
   )
   assert.ok(malformedCount > RUNS, `${malformedCount} malformed`)
+})
+
+test('control batches that say nonsense under a good checksum are malformed or taken; nothing else happens', () => {
+  const position = RECORD_BATCH_OVERHEAD_BYTES
+  const voters = encodeVoters({ voterIds: [1, 2], learnerIds: [3], context: Buffer.from('{}'), timestamp: 1 })
+  for (const batch of [leaderChangeBatch(5, 1), voters]) {
+    stampBatch(batch, 0, 5, 1)
+    const { header } = bytesOf([appendMessage(groupOf(1, 0), ROUTE, [leaderChangeBatch(5, 1)], { prev: 5, term: 1 })])
+    const fields = stratalog.v1.PeerFrame.decode(header)
+    for (const message of fields.raft?.messages ?? []) message.payloadBytes = batch.length
+    const changed = Buffer.from(stratalog.v1.PeerFrame.encode(fields).finish())
+    const mutation = fc.array(fc.tuple(fc.nat(batch.length - position - 1), fc.nat(255)), {
+      minLength: 1,
+      maxLength: 3,
+    })
+    fc.assert(
+      fc.property(mutation, (changes) => {
+        const mutated = Buffer.from(batch)
+        for (const [at, to] of changes) mutated[position + at] = to
+        mutated.writeUInt32BE(crc32c(mutated, 21), 17)
+        decodeFrame(changed, mutated)
+      }),
+      { numRuns: RUNS },
+    )
+  }
 })
 
 test('a flipped bit in a batch is noticed, whatever the checksum covers', () => {

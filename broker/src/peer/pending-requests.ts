@@ -55,6 +55,12 @@ export class PendingRequests {
     for (const id of [...this.#pending.keys()]) this.settle(id, error())
   }
 
+  /** Whoever waits is gone too: nothing is settled. */
+  abandonAll(): void {
+    for (const { cancelTimer } of this.#pending.values()) cancelTimer()
+    this.#pending.clear()
+  }
+
   #freeId(): number {
     do this.#lastId = (this.#lastId + 1) % ID_END
     while (this.#pending.has(this.#lastId))

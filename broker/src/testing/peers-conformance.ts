@@ -52,12 +52,9 @@ class Cluster {
   }
 
   async add(brokerId: number, identity: Partial<PeerIdentity> = {}): Promise<Member> {
-    const member = {
-      brokerId,
-      identity: identityOf(brokerId, identity),
-      listener: new RecordingPeerListener(),
-      peers: await this.subject.create(() => member.identity),
-    } as Member
+    const known = { identity: identityOf(brokerId, identity) }
+    const peers = await this.subject.create(() => known.identity)
+    const member: Member = Object.assign(known, { brokerId, peers, listener: new RecordingPeerListener() })
     member.peers.begin(member.listener)
     this.members.push(member)
     return member

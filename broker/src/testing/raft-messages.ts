@@ -1,6 +1,7 @@
 /** Raft messages of every type, random and well-formed, for tests of what carries them. */
+import { encodeVoters, NO_TIMESTAMP, stampBatch } from '@stratalog/proto/records'
 import fc from 'fast-check'
-import type { ConfChange, Entry, Message } from 'raft-ts'
+import type { ConfChange, Message } from 'raft-ts'
 import { entriesIn } from '../replication/entry-codec.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import { nodeOfReplica } from '../replication/raft-ids.ts'
@@ -20,7 +21,7 @@ export function appendMessage(
   fields: { readonly prev: number; readonly prevTerm?: number; readonly term: number; readonly commit?: number },
 ): Extract<Message<Buffer>, { type: 'append' }> {
   const { prev, prevTerm = fields.term, term, commit = 0 } = fields
-  const entries = batches.flatMap((batch) => entriesIn(batch).map((entry) => withData(entry, batch)))
+  const entries = batches.flatMap((batch) => entriesIn(batch))
   return { type: 'append', group, ...nodesOf(route), term, prev, prevTerm, commit, entries }
 }
 
@@ -36,11 +37,6 @@ export function groupOf(topic: number, partition: number): string {
 
 function nodesOf({ from, to }: MessageRoute): { from: number; to: number } {
   return { from: nodeOfReplica({ brokerId: from, generation: 0 }), to: nodeOfReplica({ brokerId: to, generation: 0 }) }
-}
-
-/** Entries as they are sent: every kind carries its batch. */
-function withData(entry: Entry<Buffer>, batch: Buffer): Entry<Buffer> {
-  return { ...entry, data: batch }
 }
 
 const position = fc.oneof(fc.nat(1000), fc.maxSafeNat())
@@ -112,9 +108,10 @@ function anySnapshot() {
   return fc.record({ position, term, confState, confPosition: position, data: fc.option(bytes) }, PLAIN)
 }
 
-/** Batches of several terms, a leader's first one now and then. */
+/** Batches of several terms: a leader's first one and changes of members among them. */
 function anyAppend(envelope: Arbitraries<{ group: string; from: number; to: number; term: number }>) {
-  const batch = fc.record({ newTerm: flag, recordCount: fc.integer({ min: 1, max: 3 }), valueBytes: fc.nat(200) })
+  const kind = fc.constantFrom('data', 'leader', 'config')
+  const batch = fc.record({ kind, recordCount: fc.integer({ min: 1, max: 3 }), valueBytes: fc.nat(200), change })
   const shape = fc.record({
     ...{ prev: fc.nat(1_000_000), prevTerm: fc.integer({ min: 1, max: 9 }), commit: position, later: fc.nat(5) },
     batches: fc.array(batch, { maxLength: 6 }),
@@ -125,14 +122,23 @@ function anyAppend(envelope: Arbitraries<{ group: string; from: number; to: numb
       const made: Buffer[] = []
       let end = prev
       let epoch = prevTerm
-      for (const { newTerm, recordCount, valueBytes } of batches) {
-        if (newTerm) epoch++
-        made.push(
-          newTerm ? leaderChangeBatch(end, epoch) : dataBatch({ baseOffset: end, epoch, recordCount, valueBytes }),
-        )
-        end += newTerm ? 1 : recordCount
+      for (const each of batches) {
+        if (each.kind === 'leader') epoch++
+        const { recordCount, valueBytes } = each
+        if (each.kind === 'leader') made.push(leaderChangeBatch(end, epoch))
+        else if (each.kind === 'config') made.push(configBatch(end, epoch, each.change))
+        else made.push(dataBatch({ baseOffset: end, epoch, recordCount, valueBytes }))
+        end += each.kind === 'data' ? recordCount : 1
       }
       const append = appendMessage(group, { from: 0, to: 0 }, made, { prev, prevTerm, term: epoch + later, commit })
       return { ...append, from, to } as Message<Buffer>
     })
+}
+
+/** The batch of a change of members, as replication makes it. */
+function configBatch(baseOffset: number, epoch: number, change: ConfChange): Buffer {
+  const context = Buffer.from(JSON.stringify(change))
+  const batch = encodeVoters({ voterIds: [1, 2], learnerIds: [3], context, timestamp: NO_TIMESTAMP })
+  stampBatch(batch, 0, baseOffset, epoch)
+  return batch
 }

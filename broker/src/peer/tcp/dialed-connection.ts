@@ -1,5 +1,7 @@
 /**
- * A connection that this broker opens: dial, shake hands, then frames. It is done with once it closes; whoever wants to go on dials anew.
+ * A connection that this broker opens: dial, shake hands, then frames.
+ *
+ * It is done with once it closes; whoever wants to go on dials anew.
  */
 import type { ChannelKind, EncodedFrame, Hello, PeerFrame } from '../frame-codec.ts'
 import { type Refusal, refusalOf } from '../handshake.ts'

@@ -27,6 +27,8 @@ export class FrameConnection {
   readonly #listener: FrameConnectionListener
   readonly #limits: PeerLimits
   readonly #stats: PeerStats
+  /** The other side, for the log; a socket forgets it when it closes. */
+  readonly remote: string
   #closeReason: string | null = null
   #receivedBytes = 0
 
@@ -36,16 +38,12 @@ export class FrameConnection {
     this.#listener = listener
     this.#limits = limits
     this.#stats = stats
+    this.remote = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? '?'}`
     this.#reader = new FrameReader(limits.helloFrames, (header, payload) => this.#onFrame(header, payload))
     socket.on('data', (chunk) => this.#onData(chunk))
     socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(error.code ?? error.message))
     socket.on('end', () => this.#fail('the other side closed it'))
     socket.on('close', () => listener.onClosed(this.#closeReason ?? 'it was closed'))
-  }
-
-  /** The other side, for the log. */
-  get remote(): string {
-    return `${this.#socket.remoteAddress ?? '?'}:${this.#socket.remotePort ?? '?'}`
   }
 
   /** Whether it still carries frames. */

@@ -66,6 +66,7 @@ export class PeerLink {
       onUp: (peer) => {
         wasUp = true
         this.#failures = 0
+        this.#context.refusals.clear()
         this.#context.logger.info({ peerId: peer.brokerId, ...this.address }, 'connected with a broker')
         this.#listener.onUp(peer)
       },

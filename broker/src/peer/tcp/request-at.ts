@@ -21,13 +21,19 @@ export function requestAt(
   onBegun: (abort: () => void) => void,
 ): Promise<PeerAnswer> {
   const whom = `the broker at ${address.host}:${address.port}`
+  const { pingIntervalMs } = context.limits
   return new Promise((resolve, reject) => {
+    let cancelPings = (): void => undefined
     let error: StratalogError | null = null
     const connection = new DialedConnection(
       context,
       { address, channel: 'request', brokerId: null },
       {
-        onReady: () => connection.send([encodeFrame({ kind: 'request', id: 1, request: kind, body })]),
+        onReady: () => {
+          connection.send([encodeFrame({ kind: 'request', id: 1, request: kind, body })])
+          // Signs of life, for the other side: the answer may take long.
+          cancelPings = context.clock.every(pingIntervalMs, () => connection.tick(Number.POSITIVE_INFINITY))
+        },
         onAnswer: (frame) => {
           const peer = connection.peer
           if (frame.kind === 'error') error = frame.error
@@ -36,6 +42,7 @@ export function requestAt(
         },
         onClosed: (refusal) => {
           cancelTimeout()
+          cancelPings()
           // After an answer this changes nothing.
           reject(error ?? unreachable(whom, refusal, address))
         },
