@@ -1,38 +1,42 @@
 /**
- * Calls that a person or a script makes: topics, configuration, offsets, the cluster, a few plain records.
+ * Calls that a person or a script makes: topics, configuration, offsets, partitions, brokers, a few plain records.
  *
- * Each is one request with one answer and a deadline. Changes are durable when answered. A call whose outcome is
- * unknown (the connection broke after it was sent) is repeated only if it changes nothing.
+ * Each is one request with one answer and a deadline; any broker takes it. Changes are durable when answered. A call
+ * whose outcome is unknown (the connection broke after it was sent) is repeated only if it changes nothing.
  */
+import { AdminService, FetchService, MetadataService, StratalogError } from '@stratalog/proto'
 import {
-  AdminService,
-  FetchService,
-  fromErrorDetail,
-  MetadataService,
-  ProduceService,
-  StratalogError,
-  stratalog,
-} from '@stratalog/proto'
-import { fromEndpoint } from './address.ts'
+  configSource,
+  failedOffsetAnswer,
+  toBroker,
+  toLeader,
+  toOffsetAnswer,
+  toPartition,
+  toQuery,
+  toQuorum,
+} from './admin-messages.ts'
 import type {
   BrokerDescription,
   CallOptions,
   ClusterDescription,
   ConfigEntry,
+  LeaderDescription,
   NewTopic,
   OffsetAnswer,
-  OffsetPosition,
   OffsetQuery,
+  PartitionDescription,
+  PartitionMove,
+  PartitionPlacement,
+  PartitionSelection,
   PlainAck,
   PlainProduce,
+  QuorumDescription,
   TopicConfigChange,
 } from './admin-types.ts'
 import type { Client } from './client.ts'
-import { durabilityName } from './durability.ts'
 import { leaderCall } from './leader-call.ts'
+import { producePlain } from './plain-produce.ts'
 import { expectTopic, type TopicMetadata, toTopicMetadata } from './topic-metadata.ts'
-
-const { OffsetAnchor, Acks, BrokerState, ConfigSource } = stratalog.v1
 
 /** See the head of this file. */
 export class AdminClient {
@@ -105,7 +109,9 @@ export class AdminClient {
       const response = await this.#client.call(FetchService.listOffsets, request, { ...callOptions, broker })
       return response.answers.map(toOffsetAnswer)
     })
-    return answers.map((answer, index) => (answer instanceof StratalogError ? failed(queries[index]!, answer) : answer))
+    return answers.map((answer, index) =>
+      answer instanceof StratalogError ? failedOffsetAnswer(queries[index]!, answer) : answer,
+    )
   }
 
   /** The cluster, its brokers, and what is wrong with it. */
@@ -119,95 +125,92 @@ export class AdminClient {
       brokers: cluster.brokers.map(toBroker),
       problems: [...cluster.problems],
       metadataOffset: cluster.metadataOffset,
+      partitions: {
+        total: cluster.partitions?.total ?? 0,
+        leaderless: cluster.partitions?.leaderless ?? 0,
+        underReplicated: cluster.partitions?.underReplicated ?? 0,
+        moving: cluster.partitions?.moving ?? 0,
+      },
     }
   }
 
-  /** Sends a few records in one call, which the broker batches; see {@link PlainProduce}. */
+  /**
+   * Partitions with their replicas, lag and moves, each as its leader tells it; by topic, then number.
+   * Errors: UNKNOWN_TOPIC_OR_PARTITION for a topic that is named and does not exist.
+   */
+  async describePartitions(
+    selection: PartitionSelection = {},
+    options: CallOptions = {},
+  ): Promise<PartitionDescription[]> {
+    const { topics = [], includeInternal = false, onlyProblems = false } = selection
+    const request = { topics: [...topics], includeInternal, onlyProblems }
+    const response = await this.#client.call(AdminService.describePartitions, request, options)
+    return response.partitions.map(toPartition)
+  }
+
+  /**
+   * Begins to move a partition to other brokers; `describePartitions` shows the progress.
+   * Errors: INVALID_REPLICA_ASSIGNMENT naming the broker, REASSIGNMENT_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  async movePartition(move: PartitionMove, options: CallOptions = {}): Promise<PartitionPlacement> {
+    const { topic, partition, replicas, validateOnly = false } = move
+    const request = { topic, partition, replicas: [...replicas], validateOnly }
+    const response = await this.#client.call(AdminService.movePartition, request, options)
+    return { replicas: [...response.replicas], targetReplicas: [...response.targetReplicas] }
+  }
+
+  /** Ends a move: the partition stays where it was. Errors: NO_REASSIGNMENT_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION. */
+  async cancelMove(topic: string, partition: number, options: CallOptions = {}): Promise<PartitionPlacement> {
+    const response = await this.#client.call(AdminService.cancelMove, { topic, partition }, options)
+    return { replicas: [...response.replicas], targetReplicas: [] }
+  }
+
+  /**
+   * Hands leadership to another replica. @param brokerId default: the preferred leader, or any that can lead.
+   * Errors: INELIGIBLE_REPLICA, ELIGIBLE_LEADERS_NOT_AVAILABLE, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  async transferLeader(
+    topic: string,
+    partition: number,
+    brokerId: number | null = null,
+    options: CallOptions = {},
+  ): Promise<LeaderDescription> {
+    const request = { topic, partition, ...(brokerId === null ? {} : { brokerId }) }
+    return toLeader((await this.#client.call(AdminService.transferLeader, request, options)).leader)
+  }
+
+  /**
+   * Begins a maintenance of a broker, or ends it: see DrainBroker in admin.proto. `null` when it has left the cluster.
+   * Errors: BROKER_ID_NOT_REGISTERED; a refusal that names the partition whose quorum would be lost.
+   */
+  async drainBroker(
+    brokerId: number,
+    how: { readonly undo?: boolean | undefined; readonly validateOnly?: boolean | undefined } = {},
+    options: CallOptions = {},
+  ): Promise<BrokerDescription | null> {
+    const request = { brokerId, undo: how.undo ?? false, validateOnly: how.validateOnly ?? false }
+    const { broker } = await this.#client.call(AdminService.drainBroker, request, options)
+    return broker ? toBroker(broker) : null
+  }
+
+  /** Begins to empty a broker for good, or ends that. Errors: as `drainBroker`, and when the others cannot take its replicas. */
+  async decommissionBroker(
+    brokerId: number,
+    how: { readonly cancel?: boolean | undefined; readonly validateOnly?: boolean | undefined } = {},
+    options: CallOptions = {},
+  ): Promise<BrokerDescription | null> {
+    const request = { brokerId, cancel: how.cancel ?? false, validateOnly: how.validateOnly ?? false }
+    const { broker } = await this.#client.call(AdminService.decommissionBroker, request, options)
+    return broker ? toBroker(broker) : null
+  }
+
+  /** The replicas of the cluster's own metadata. */
+  async describeQuorum(options: CallOptions = {}): Promise<QuorumDescription> {
+    return toQuorum(await this.#client.call(AdminService.describeQuorum, {}, options))
+  }
+
+  /** Sends a few records, which the leaders of their partitions batch; see {@link PlainProduce}. */
   async produceRecords(request: PlainProduce, options: CallOptions = {}): Promise<PlainAck[]> {
-    const { topic, partition, records, acks = 'all' } = request
-    const message = {
-      topic,
-      ...(partition === undefined ? {} : { partition }),
-      acks: acks === 'leader' ? Acks.ACKS_LEADER : Acks.ACKS_ALL,
-      records: records.map((record) => ({
-        ...optionalBytes('key', record.key),
-        ...optionalBytes('value', record.value),
-        headers: (record.headers ?? []).map(({ key, value }) => ({ key, ...optionalBytes('value', value) })),
-        timestampMs: record.timestamp ?? 0,
-      })),
-    }
-    const response = await this.#client.call(ProduceService.produceRecords, message, options)
-    return response.acks.map((ack) => ({
-      partition: ack.partition ?? 0,
-      error: ack.error ? fromErrorDetail(ack.error, { topic }) : null,
-      offset: ack.error || (ack.offset ?? -1) < 0 ? null : (ack.offset ?? 0),
-      timestamp: ack.timestampMs ?? 0,
-      durability: durabilityName(ack.durability),
-    }))
+    return await producePlain(this.#client, request, options)
   }
-}
-
-function optionalBytes<Name extends string>(
-  name: Name,
-  value: Uint8Array | string | null | undefined,
-): { [K in Name]?: Uint8Array } {
-  if (value === null || value === undefined) return {}
-  return { [name]: typeof value === 'string' ? Buffer.from(value) : value } as { [K in Name]?: Uint8Array }
-}
-
-function toQuery({ topic, partition, position }: OffsetQuery): stratalog.v1.OffsetQuery.$Properties {
-  if (typeof position === 'object') return { topic, partition, timestampMs: position.timestamp }
-  return { topic, partition, anchor: anchorOf(position) }
-}
-
-function anchorOf(position: Extract<OffsetPosition, string>): stratalog.v1.OffsetAnchor {
-  if (position === 'earliest') return OffsetAnchor.OFFSET_ANCHOR_EARLIEST
-  if (position === 'latest') return OffsetAnchor.OFFSET_ANCHOR_LATEST
-  return OffsetAnchor.OFFSET_ANCHOR_MAX_TIMESTAMP
-}
-
-function toOffsetAnswer(answer: stratalog.v1.OffsetAnswer.$Properties): OffsetAnswer {
-  const offset = answer.offset ?? 0
-  const timestamp = answer.timestampMs ?? -1
-  return {
-    topic: answer.topic ?? '',
-    partition: answer.partition ?? 0,
-    error: answer.error ? fromErrorDetail(answer.error) : null,
-    offset: offset < 0 ? null : offset,
-    timestamp: timestamp < 0 ? null : timestamp,
-    leaderEpoch: answer.leaderEpoch ?? 0,
-    logStartOffset: answer.logStartOffset ?? 0,
-    visibleEnd: answer.visibleEnd ?? 0,
-    highWatermark: answer.highWatermark ?? 0,
-  }
-}
-
-function failed(query: OffsetQuery, error: StratalogError): OffsetAnswer {
-  const nothing = { offset: null, timestamp: null, leaderEpoch: 0, logStartOffset: 0, visibleEnd: 0, highWatermark: 0 }
-  return { topic: query.topic, partition: query.partition, error, ...nothing }
-}
-
-function configSource(source: stratalog.v1.ConfigSource | null | undefined): ConfigEntry['source'] {
-  if (source === ConfigSource.CONFIG_SOURCE_TOPIC) return 'topic'
-  return source === ConfigSource.CONFIG_SOURCE_BROKER ? 'broker' : 'default'
-}
-
-function toBroker(broker: stratalog.v1.BrokerInfo.$Properties): BrokerDescription {
-  return {
-    address: fromEndpoint(broker.endpoint),
-    brokerId: broker.endpoint?.brokerId ?? 0,
-    rack: broker.endpoint?.rack ?? '',
-    state: brokerState(broker.state),
-    pid: broker.pid ?? 0,
-    leaderCount: broker.leaderCount ?? 0,
-    replicaCount: broker.replicaCount ?? 0,
-    logBytes: broker.logBytes ?? 0,
-    startedAtMs: broker.startedAtMs ?? 0,
-  }
-}
-
-function brokerState(state: stratalog.v1.BrokerState | null | undefined): BrokerDescription['state'] {
-  if (state === BrokerState.BROKER_STATE_RUNNING) return 'running'
-  if (state === BrokerState.BROKER_STATE_DRAINING) return 'draining'
-  return state === BrokerState.BROKER_STATE_UNREACHABLE ? 'unreachable' : 'unknown'
 }

@@ -71,13 +71,34 @@ export interface BrokerDescription {
   readonly brokerId: number
   /** Failure domain, or empty. */
   readonly rack: string
-  readonly state: 'running' | 'draining' | 'unreachable' | 'unknown'
+  readonly state: 'running' | 'draining' | 'decommissioning' | 'unreachable' | 'unknown'
+  /** In maintenance: it leads nothing and gets no new replicas. */
+  readonly drained: boolean
+  /** Its replicas are moved away, after which it leaves the cluster. */
+  readonly decommissioning: boolean
+  /** 0 when it is unreachable; so are the numbers that follow. */
   readonly pid: number
   readonly leaderCount: number
   readonly replicaCount: number
+  /** Bytes of segment files. */
   readonly logBytes: number
   /** ms since 1970. */
   readonly startedAtMs: number
+  /** What it runs; empty when it is unreachable. */
+  readonly version: string
+  /** Each a sentence that names what is wrong with it. */
+  readonly problems: readonly string[]
+}
+
+/** How the partitions of a cluster are. */
+export interface PartitionCounts {
+  readonly total: number
+  /** Take no records and serve none. */
+  readonly leaderless: number
+  /** Have fewer live, caught-up replicas than they should. */
+  readonly underReplicated: number
+  /** Are on their way to other brokers. */
+  readonly moving: number
 }
 
 /** The cluster as one broker sees it. */
@@ -92,6 +113,94 @@ export interface ClusterDescription {
   /** Empty when healthy; each a sentence that names what is wrong. */
   readonly problems: readonly string[]
   readonly metadataOffset: number
+  readonly partitions: PartitionCounts
+}
+
+/** One copy of a partition, as the leader sees it. */
+export interface ReplicaDescription {
+  readonly brokerId: number
+  /** 0 for the first copy on that broker, one more for each that was lost and rebuilt. */
+  readonly generation: number
+  /** A learner is being filled and does not count yet; a missing one should be there and is not. */
+  readonly role: 'leader' | 'voter' | 'learner' | 'missing'
+  /** Exclusive; `null` when unknown. */
+  readonly logEndOffset: number | null
+  /** Offsets behind the leader; `null` when unknown. */
+  readonly lagOffsets: number | null
+  readonly live: boolean
+  readonly caughtUp: boolean
+}
+
+/** What is wrong with a partition. */
+export type PartitionProblem = 'leaderless' | 'under-replicated' | 'damaged' | 'disk-full'
+
+/** A partition with its replicas, as its leader tells it. */
+export interface PartitionDescription {
+  readonly topic: string
+  readonly partition: number
+  /** `null` when there is none. */
+  readonly leaderId: number | null
+  readonly leader: BrokerAddress | null
+  /** 0 = there was no leader ever. */
+  readonly leaderEpoch: number
+  /** All copies that there are or should be, the preferred leader first. */
+  readonly replicas: readonly ReplicaDescription[]
+  /** Brokers that will hold it once the move under way is done; empty when there is none. */
+  readonly targetReplicas: readonly number[]
+  readonly problems: readonly PartitionProblem[]
+  /** `null` when no leader answers. The ends likewise. */
+  readonly logStartOffset: number | null
+  /** End of the committed log (exclusive). */
+  readonly highWatermark: number | null
+  /** One past the last committed record (exclusive). */
+  readonly visibleEnd: number | null
+  /** Bytes of the leader's segment files. */
+  readonly logBytes: number
+  readonly segmentCount: number
+}
+
+/** Which partitions `describePartitions` tells of. */
+export interface PartitionSelection {
+  /** Default: all topics. */
+  readonly topics?: readonly string[] | undefined
+  readonly includeInternal?: boolean | undefined
+  readonly onlyProblems?: boolean | undefined
+}
+
+/** A change of where a partition's replicas are. */
+export interface PartitionMove {
+  readonly topic: string
+  readonly partition: number
+  /** Broker ids, the preferred leader first. */
+  readonly replicas: readonly number[]
+  /** Check only. */
+  readonly validateOnly?: boolean | undefined
+}
+
+/** Where a partition is, and where it is going. */
+export interface PartitionPlacement {
+  readonly replicas: readonly number[]
+  /** Empty when it stays. */
+  readonly targetReplicas: readonly number[]
+}
+
+/** Who leads a partition. */
+export interface LeaderDescription {
+  readonly leaderId: number | null
+  readonly leader: BrokerAddress | null
+  readonly leaderEpoch: number
+}
+
+/** The replicas of the cluster's own metadata. */
+export interface QuorumDescription {
+  readonly leaderId: number | null
+  readonly leaderEpoch: number
+  /** End of what is committed (exclusive). */
+  readonly highWatermark: number
+  /** The controllers. */
+  readonly voters: readonly ReplicaDescription[]
+  /** Brokers that only follow. */
+  readonly observers: readonly ReplicaDescription[]
 }
 
 /** A record in plain form, for `produceRecords`. */
@@ -103,10 +212,10 @@ export interface PlainRecord {
   readonly timestamp?: number | undefined
 }
 
-/** Records for one unary call; for more than a handful use a producer. Not idempotent: never retried by itself. */
+/** Records for a unary call to each leader; for more than a handful use a producer. Not idempotent: never retried by itself. */
 export interface PlainProduce {
   readonly topic: string
-  /** Default: by key, or one for the whole request. */
+  /** Default: by key, or one drawn at random for all records without a key. */
   readonly partition?: number | undefined
   readonly records: readonly PlainRecord[]
   readonly acks?: 'all' | 'leader' | undefined

@@ -11,8 +11,8 @@ export interface BackoffOptions {
   readonly maxMs: number
 }
 
-/** Between a broker's or a partition's attempts: 50 ms doubling to 2 s. */
-export const RETRY_BACKOFF: BackoffOptions = { initialMs: 50, maxMs: 2_000 }
+/** Between a broker's or a partition's attempts: 25 ms, so that a change of leaders is a short gap, doubling to 1 s. */
+export const RETRY_BACKOFF: BackoffOptions = { initialMs: 25, maxMs: 1_000 }
 
 /**
  * The wait before attempt `failureCount + 1`, in ms.

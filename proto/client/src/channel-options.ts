@@ -7,6 +7,13 @@ import type { ChannelOptions } from '@grpc/grpc-js'
 
 const FLOW_CONTROL_WINDOW_BYTES = 16 * 1024 * 1024
 
+/**
+ * A broker that has vanished, or stands still, without closing its connections is noticed within these two together. By
+ * then others lead what it led: a broker that cannot answer for so long has lost its leaderships too.
+ */
+const KEEPALIVE_INTERVAL_MS = 1_000
+const KEEPALIVE_TIMEOUT_MS = 2_000
+
 /** Options of one channel. `receiveMessageBytesMax` bounds a message from the broker. */
 export function channelOptions(clientId: string, receiveMessageBytesMax: number): ChannelOptions {
   return {
@@ -18,8 +25,8 @@ export function channelOptions(clientId: string, receiveMessageBytesMax: number)
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_channelz': 0,
     'grpc.enable_http_proxy': 0,
-    'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
+    'grpc.keepalive_time_ms': KEEPALIVE_INTERVAL_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2_000,

@@ -9,6 +9,7 @@ import { MetadataService, type RpcMethod, StratalogError } from '@stratalog/prot
 import { abortError, onAbort } from './abort.ts'
 import { type BrokerAddress, formatAddress, fromEndpoint } from './address.ts'
 import { AdminClient } from './admin-client.ts'
+import { callAnyBroker } from './any-broker-call.ts'
 import { BrokerStream, type StreamHandlers } from './broker-stream.ts'
 import type { Purpose } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
@@ -67,8 +68,9 @@ export class Client implements AsyncDisposable {
   /**
    * Calls a method that has one answer.
    *
-   * Without `broker` the brokers known are tried in turn: the next one when a broker cannot be reached, and for calls
-   * that change nothing also when the connection broke or the broker is stopping.
+   * Without `broker` the brokers known are tried in turn: the next one when a broker cannot be reached or is not even
+   * connected after a moment, and for calls that change nothing also when the connection broke, the broker is
+   * stopping, or it is silent for a moment.
    * Errors: the broker's own; BROKER_NOT_AVAILABLE, NETWORK_EXCEPTION, REQUEST_TIMED_OUT, CANCELLED, CLIENT_CLOSED.
    */
   call<RequestIn, RequestOut, ResponseIn, ResponseOut>(
@@ -138,18 +140,19 @@ export class Client implements AsyncDisposable {
     try {
       if (ending.signal.aborted) throw abortError(ending.signal)
       const deadlineMs = Date.now() + (options.timeoutMs ?? this.options.requestTimeoutMs)
-      const brokers = options.broker === undefined ? this.#candidates() : [options.broker]
-      let failure: CallFailure | null = null
-      for (const broker of brokers) {
-        const outcome = await callOnce(this.#pool.get(broker, 'call'), method, request, deadlineMs, ending.signal)
-        if ('response' in outcome) {
-          if (options.broker === undefined) this.#preferred = broker
-          return outcome.response
-        }
-        failure = outcome
-        if (!mayTryAnother(method.path, failure)) break
-      }
-      throw failure?.error ?? new StratalogError('BROKER_NOT_AVAILABLE')
+      const outcome = await callAnyBroker(
+        options.broker === undefined ? this.#candidates() : [options.broker],
+        (broker, attemptSignal, mayBegin) =>
+          callOnce(this.#pool.get(broker, 'call'), method, request, deadlineMs, attemptSignal, mayBegin),
+        {
+          repeatable: CALLS_THAT_CHANGE_NOTHING.has(method.path),
+          mayTryAnother: (failure) => mayTryAnother(method.path, failure),
+          signal: ending.signal,
+        },
+      )
+      if ('error' in outcome) throw outcome.error
+      if (options.broker === undefined && outcome.broker !== undefined) this.#preferred = outcome.broker
+      return outcome.response
     } finally {
       stopClosing()
       stopSignal()
@@ -179,5 +182,7 @@ export class Client implements AsyncDisposable {
 function mayTryAnother(path: string, failure: CallFailure): boolean {
   const { code } = failure.error
   if (!failure.sent) return code === 'BROKER_NOT_AVAILABLE'
+  // Nothing was done: it says that somebody else decides.
+  if (code === 'NOT_CONTROLLER') return true
   return (code === 'NETWORK_EXCEPTION' || code === 'SHUTTING_DOWN') && CALLS_THAT_CHANGE_NOTHING.has(path)
 }

@@ -13,6 +13,8 @@ function topicOf(name: string, leaderId: number | null, leaderEpoch = 1, id = 1)
     leaderId,
     leaderEpoch,
     replicas: [1],
+    liveReplicas: [1],
+    targetReplicas: [],
     error: null,
     logStartOffset: 0,
     visibleEnd: 0,

@@ -37,15 +37,15 @@ test('a backoff doubles from its first to its largest value and stays within hal
     0,
   )
   for (const [failureCount, ceilingMs] of [
-    [1, 50],
-    [2, 100],
-    [6, 1_600],
-    [7, 2_000],
-    [1_000, 2_000],
+    [1, 25],
+    [2, 50],
+    [6, 800],
+    [7, 1_000],
+    [1_000, 1_000],
   ] as const) {
     assert.equal(
       backoffDelayMs(failureCount, RETRY_BACKOFF, () => 0),
-      ceilingMs / 2,
+      Math.round(ceilingMs / 2),
     )
     assert.equal(
       backoffDelayMs(failureCount, RETRY_BACKOFF, () => 1),

@@ -6,6 +6,8 @@ import { AdminService, FetchService, HealthService, MetadataService, ProduceServ
  * which there are 2^53.
  */
 export const CALLS_THAT_CHANGE_NOTHING: ReadonlySet<string> = new Set([
+  AdminService.describePartitions.path,
+  AdminService.describeQuorum.path,
   AdminService.describeTopicConfig.path,
   FetchService.listOffsets.path,
   HealthService.check.path,

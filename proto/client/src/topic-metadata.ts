@@ -11,9 +11,13 @@ export interface PartitionMetadata {
   readonly leaderId: number | null
   /** Term of that leader; 0 = there was none ever. */
   readonly leaderEpoch: number
-  /** Broker ids. */
+  /** Ids of the brokers that hold it, the preferred leader first. */
   readonly replicas: readonly number[]
-  /** Why the partition is not served, or `null`. */
+  /** Those of them that the answering broker can reach. */
+  readonly liveReplicas: readonly number[]
+  /** Brokers that will hold it once the move under way is done; empty when there is none. */
+  readonly targetReplicas: readonly number[]
+  /** Why nobody serves the partition, or `null`. */
   readonly error: StratalogError | null
   /** First offset that can be read; `null` when the answering broker holds no replica. The ends likewise. */
   readonly logStartOffset: number | null
@@ -71,6 +75,8 @@ function toPartitionMetadata(topic: string, info: stratalog.v1.PartitionInfo.$Pr
     leaderId: leaderId < 0 ? null : leaderId,
     leaderEpoch: info.leader?.leaderEpoch ?? 0,
     replicas: [...(info.replicas ?? [])],
+    liveReplicas: [...(info.liveReplicas ?? [])],
+    targetReplicas: [...(info.targetReplicas ?? [])],
     error: info.error ? fromErrorDetail(info.error, { topic, partition }) : null,
     logStartOffset: known(info.logStartOffset),
     visibleEnd: known(info.visibleEnd),

@@ -16,6 +16,7 @@ export interface CallFailure {
  * Calls a method at one broker.
  *
  * @param deadlineMs absolute time (ms since 1970) by which the answer must be there, connecting included.
+ * @param mayBegin asked once connected; if false nothing is sent and the outcome is CANCELLED.
  * @returns the answer, or how it failed. Never rejects.
  */
 export async function callOnce<RequestIn, RequestOut, ResponseIn, ResponseOut>(
@@ -24,6 +25,7 @@ export async function callOnce<RequestIn, RequestOut, ResponseIn, ResponseOut>(
   request: RequestIn,
   deadlineMs: number,
   signal: AbortSignal,
+  mayBegin: () => boolean = () => true,
 ): Promise<{ readonly response: ResponseOut } | CallFailure> {
   let client: Awaited<ReturnType<BrokerConnection['ready']>>
   try {
@@ -31,6 +33,7 @@ export async function callOnce<RequestIn, RequestOut, ResponseIn, ResponseOut>(
   } catch (error) {
     return { error: error as StratalogError, sent: false }
   }
+  if (!mayBegin()) return { error: new StratalogError('CANCELLED'), sent: false }
   return new Promise((resolve) => {
     const call = client.makeUnaryRequest(
       method.path,
