@@ -2,7 +2,7 @@
 import { BrokerCore } from '../../broker-core.ts'
 import { takeStartEpoch } from '../../cluster/start-epoch.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
-import { type SimBroker, TOPICS_DIRECTORY } from './sim-broker.ts'
+import { METADATA_DIRECTORY, type SimBroker, TOPICS_DIRECTORY } from './sim-broker.ts'
 import { peerAddressOf } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
@@ -38,6 +38,7 @@ export async function openCore(
     peerAddress: peerAddressOf(id),
     network: cluster.network.open(broker, process, identity),
     topicsDirectory: TOPICS_DIRECTORY,
+    metadataDirectory: METADATA_DIRECTORY,
     topicDefaults: new Map(),
     fileSystem,
     store,

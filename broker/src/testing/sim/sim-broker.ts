@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import type { BrokerCore } from '../../broker-core.ts'
+import { METADATA_TOPIC } from '../../controller/metadata-topic.ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { GroupStateRow } from '../../replication/group-state-store.ts'
 import type { Observer } from './observer.ts'
@@ -21,6 +22,8 @@ export type { BrokerCore } from '../../broker-core.ts'
 
 /** `topics` folder of every broker. */
 export const TOPICS_DIRECTORY = '/data/topics'
+/** Where every broker has its copy of the metadata log. */
+export const METADATA_DIRECTORY = '/data/metadata'
 
 /** A process that ended of itself is started again after this time, ms. */
 const RESTART_MS = 1000
@@ -170,7 +173,8 @@ export class SimBroker {
   opened(partition: Partition): void {
     const group = groupOf(partition)
     const { generation } = partition.describe()
-    this.#directories.set(group, join(TOPICS_DIRECTORY, `${partition.topic}-${partition.partition}`))
+    const parent = partition.topic === METADATA_TOPIC ? METADATA_DIRECTORY : TOPICS_DIRECTORY
+    this.#directories.set(group, join(parent, `${partition.topic}-${partition.partition}`))
     if (generation > (this.#generations.get(group) ?? -1)) this.#damaged.delete(group)
     this.#generations.set(group, generation)
   }
