@@ -24,7 +24,7 @@ interface Watched {
   highWatermark: number
   /** Index of the next batch of the content image to compare. */
   compared: number
-  stop: () => void
+  readonly stop: () => void
 }
 
 interface CopyImages {
@@ -41,6 +41,8 @@ export class Observer {
   readonly #world: World
   readonly #brokers = new Map<number, SimBroker>()
   readonly #watched = new Map<Partition, Watched>()
+  /** How many of them each broker has. */
+  readonly #counts = new Map<SimBroker, number>()
   readonly #dirty = new Set<Watched>()
   /** By group and term, who served. */
   readonly #leaders = new Map<string, string>()
@@ -64,11 +66,7 @@ export class Observer {
 
   /** The broker's process is gone. */
   died(broker: SimBroker): void {
-    for (const [partition, watched] of this.#watched) {
-      if (watched.broker !== broker) continue
-      this.#watched.delete(partition)
-      this.#dirty.delete(watched)
-    }
+    this.#forget(broker, new Set())
   }
 
   /** The leader answers a producer that its batch is durable. */
@@ -141,7 +139,23 @@ export class Observer {
     for (const [group, ledger] of this.ledgers) if (!isGone(group)) ledger.finish()
   }
 
+  /** Watches copies of the broker no more, but for those that are open. */
+  #forget(broker: SimBroker, open: ReadonlySet<Partition>): void {
+    for (const [partition, watched] of this.#watched) {
+      if (watched.broker !== broker || open.has(partition)) continue
+      watched.stop()
+      this.#watched.delete(partition)
+      this.#dirty.delete(watched)
+      this.#counts.set(broker, this.#countOf(broker) - 1)
+    }
+  }
+
+  #countOf(broker: SimBroker): number {
+    return this.#counts.get(broker) ?? 0
+  }
+
   #watch(broker: SimBroker, partition: Partition): void {
+    this.#counts.set(broker, this.#countOf(broker) + 1)
     const group = groupOf(partition)
     const watched: Watched = {
       broker,
@@ -166,11 +180,14 @@ export class Observer {
 
   /** Partitions that were opened are watched; those that were closed are not dirty any more. */
   #follow(broker: SimBroker): void {
+    let count = 0
     for (const partition of broker.partitions()) {
+      count++
       if (this.#watched.has(partition)) continue
       broker.opened(partition)
       this.#watch(broker, partition)
     }
+    if (count !== this.#countOf(broker)) this.#forget(broker, new Set(broker.partitions()))
     const image = broker.image()
     if (image === null || this.#images.get(broker) === image) return
     this.#images.set(broker, image)

@@ -184,7 +184,10 @@ export class Operator {
   /** Creates a topic, and again until it is there. */
   #create(name: string, recorded: boolean): void {
     const { partitionsPerTopic, replicationFactor, segmentMs } = this.#cluster.options
-    const configs = new Map([['segment.ms', String(segmentMs)]])
+    const configs = new Map([
+      ['segment.ms', String(segmentMs)],
+      ['retention.ms', '-1'],
+    ])
     const command = { name, partitionCount: recorded ? partitionsPerTopic : 1, replicationFactor, configs }
     const { world } = this.#cluster
     const look = (): void => {

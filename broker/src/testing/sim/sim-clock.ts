@@ -3,7 +3,8 @@ import type { Clock } from '../../replication/tick-loop.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
 
-const START_MS = 1_700_000_000_000
+/** The time of all clocks when a simulation begins. */
+export const START_MS = 1_700_000_000_000
 
 /** See the file's header. It outlives the host's processes. */
 export class HostClock {

@@ -10,10 +10,9 @@ import { type SimNetworkFaults, SimPeerNetwork } from '../sim-peer-network.ts'
 import type { SimPeers } from '../sim-peers.ts'
 import type { PeerLink } from './options.ts'
 import type { SimBroker } from './sim-broker.ts'
+import { START_MS } from './sim-clock.ts'
 import type { SimProcess } from './sim-process.ts'
 import type { World } from './world.ts'
-
-const START_MS = 1_700_000_000_000
 
 /** Where a broker listens. */
 export function peerAddressOf(brokerId: number): PeerAddress {
@@ -68,9 +67,9 @@ export class SimNetwork {
     const before = this.#dark.get(broker.id)
     this.#dark.delete(broker.id)
     this.#cutWhatIsCut()
-    const peers = this.#peers.create(identity, broker.id)
     // The host is back, and knows nothing of the connections that others still hold.
     if (before !== undefined) this.#peers.leave(before)
+    const peers = this.#peers.create(identity, broker.id)
     process.onDeath(() => {
       if (broker.isDark) {
         this.#dark.set(broker.id, peers)

@@ -1,6 +1,9 @@
 /**
  * An idempotent producer: for each partition it sends batches in order to whoever leads, up to five at a time, and sends
  * what was not acknowledged again, with the same sequences, for as long as it takes.
+ *
+ * As the real one it sends the first batch after its start, or a failure, alone: a broker takes any sequence from a producer
+ * that it does not know, so a second one could overtake the first.
  */
 import { StratalogError } from '@stratalog/proto'
 import { RecordBatchBuilder } from '@stratalog/proto/records'
@@ -8,6 +11,7 @@ import type { ProduceOutcome } from '../../partition/produce-outcome.ts'
 import { type Connection, connect } from './client-link.ts'
 import type { Clients, ClientPartition } from './clients.ts'
 import { encodeValueName } from './history.ts'
+import { START_MS } from './sim-clock.ts'
 
 interface Pending {
   readonly baseSequence: number
@@ -35,6 +39,8 @@ export class ProducerLane {
   #leader: number
   #connection: Connection = connect()
   #waiting = false
+  /** Whether anything was acknowledged since the last failure. */
+  #established = false
   #closed = false
 
   constructor(clients: Clients, partition: ClientPartition, producerId: number) {
@@ -72,9 +78,10 @@ export class ProducerLane {
   #build(baseSequence: number, recordCount: number, valueBytes: number): Buffer {
     const builder = new RecordBatchBuilder({ codec: 'none' })
     const { number: partition } = this.partition
+    const timestamp = START_MS + this.#clients.world.now
     for (let i = 0; i < recordCount; i++) {
       const name = { producer: this.#producerId, partition, sequence: baseSequence + i }
-      builder.append({ key: null, value: encodeValueName(name, valueBytes), timestamp: this.#clients.world.now })
+      builder.append({ key: null, value: encodeValueName(name, valueBytes), timestamp })
     }
     return builder.buildSync({ producerId: this.#producerId, producerEpoch: 0, baseSequence })
   }
@@ -85,7 +92,7 @@ export class ProducerLane {
 
   #pump(): void {
     if (this.#waiting) return
-    for (const pending of this.#pending.slice(0, IN_FLIGHT_MAX)) {
+    for (const pending of this.#pending.slice(0, this.#established ? IN_FLIGHT_MAX : 1)) {
       if (pending.attempt !== this.#attempt) this.#send(pending)
     }
   }
@@ -125,6 +132,7 @@ export class ProducerLane {
       return
     }
     this.#pending = this.#pending.filter((each) => each !== pending)
+    this.#established = true
     const { baseSequence, recordCount } = pending
     const durability = outcome?.kind === 'ok' ? outcome.durability : 'fsynced'
     const values = this.#values(baseSequence, recordCount)
@@ -141,6 +149,7 @@ export class ProducerLane {
       return
     }
     this.#attempt++
+    this.#established = false
     this.#connection = connect()
     this.#leader = error?.leader?.leaderId ?? this.#clients.leaderOf(this.partition) ?? this.#clients.anyBroker()
     this.#waiting = true
