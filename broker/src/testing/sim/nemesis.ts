@@ -213,7 +213,7 @@ export class Nemesis {
 
   #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string } | null {
     const files = [...broker.directories()].flatMap(([group, directory]) =>
-      broker.disk.fileSystem
+      directory.startsWith('/data/metadata') ? [] : broker.disk.fileSystem
         .namesIn(directory)
         .filter((name) => name.endsWith('.log'))
         .map((name) => ({ path: `${directory}/${name}`, group }))
