@@ -4,7 +4,8 @@
  * Invariant: a batch is in `#awaited` from the message that carries it to its answer, or to the end of the stream.
  * Without acknowledgements the answer is that the message was handed to the socket; `finish` sees it through to the
  * broker, as a call that is cancelled discards what the socket has not sent.
- * Invariant: after a stream that failed the next is opened no sooner than a capped, jittered backoff allows.
+ * Invariant: after a stream that failed the next is opened no sooner than a capped, jittered backoff allows, unless the
+ * broker is known to be back.
  * Owner: the sender; batches belong to their queues.
  */
 import { type BrokerAddress, backoffDelayMs, durabilityName, formatAddress, RETRY_BACKOFF } from '@stratalog/client'
@@ -44,6 +45,8 @@ export interface LinkOptions {
 const MESSAGE_BYTES = 1024 * 1024
 /** The broker itself answers when `requestTimeoutMs` is over; how much later its answer may arrive. */
 const ANSWER_GRACE_MS = 2_000
+/** A broker that has said nothing for so long, while an answer is due, may not be the leader any more. */
+const SILENCE_MS = 1_000
 /** Of a batch beside its bytes: topic, id, lengths. */
 const BATCH_OVERHEAD_BYTES = 64
 
@@ -71,6 +74,7 @@ export class BrokerLink {
   #onFinished: (() => void) | null = null
   #failureCount = 0
   #retryAtMs = 0
+  #lastHeardMs = 0
 
   constructor(broker: BrokerAddress, port: SenderPort, options: LinkOptions, events: LinkEvents) {
     this.broker = broker
@@ -82,6 +86,35 @@ export class BrokerLink {
   /** When the link may be used again after a failure, ms since 1970; not in the future when it may be used now. */
   get retryAtMs(): number {
     return this.#stream === null ? this.#retryAtMs : 0
+  }
+
+  /** The stream broke, or none could be opened, and it is too soon for another. */
+  isDown(nowMs: number): boolean {
+    return nowMs < this.retryAtMs
+  }
+
+  /** The broker was elected: whatever failed before does not count. */
+  expectBack(): void {
+    this.#retryAtMs = 0
+  }
+
+  /** Partitions that wait for an answer while the broker is silent. */
+  silentQueues(nowMs: number): Set<PartitionQueue> {
+    const silent = new Set<PartitionQueue>()
+    if (this.#options.acks === 'none' || nowMs - this.#lastHeardMs < SILENCE_MS) return silent
+    for (const { queue, batch } of this.#awaited.values()) if (nowMs - batch.sentAtMs >= SILENCE_MS) silent.add(queue)
+    return silent
+  }
+
+  /** Waits no more for a partition's answers: another broker leads it. What became of the batches is not known. */
+  abandon(queue: PartitionQueue): AwaitedBatch[] {
+    const abandoned: AwaitedBatch[] = []
+    for (const [correlationId, awaited] of this.#awaited) {
+      if (awaited.queue !== queue) continue
+      this.#awaited.delete(correlationId)
+      if (!awaited.batch.done) abandoned.push(awaited)
+    }
+    return abandoned
   }
 
   /** Whether a batch may be added now. */
@@ -169,7 +202,9 @@ export class BrokerLink {
   #open(): ProduceStream {
     const stream: ProduceStream = this.#port.openStream(this.broker, {
       onMessage: (message) => {
-        if (this.#stream === stream) for (const ack of message.acks ?? []) this.#onAnswer(ack)
+        if (this.#stream !== stream) return
+        this.#lastHeardMs = this.#port.now()
+        for (const ack of message.acks ?? []) this.#onAnswer(ack)
       },
       onDrain: () => {
         if (this.#stream !== stream) return
@@ -194,7 +229,7 @@ export class BrokerLink {
     const correlationId = answer.correlationId ?? 0
     const awaited = this.#awaited.get(correlationId)
     if (awaited === undefined) {
-      if (answer.error) this.#events.onRefused(fromErrorDetail(answer.error))
+      if (answer.error && this.#options.acks === 'none') this.#events.onRefused(fromErrorDetail(answer.error))
       return
     }
     this.#awaited.delete(correlationId)

@@ -1,14 +1,23 @@
 /**
- * Looks up topics whose leaders are not known or have failed: one lookup of a topic at a time, and lookups in a row
- * further and further apart, until a batch of the topic gets through. Lookups that fail are spaced out by the port.
+ * Looks up topics whose leaders are not known, have failed or are silent: one lookup of a topic at a time, and lookups in
+ * a row further and further apart, until a batch of each partition that searches gets through. They stay close together
+ * for as long as an election may take, so that the gap after it is short. Lookups that fail are spaced out by the port.
  */
-import { backoffDelayMs, RETRY_BACKOFF } from '@stratalog/client'
+import { type BackoffOptions, backoffDelayMs } from '@stratalog/client'
 import type { StratalogError } from '@stratalog/proto'
+import type { PartitionQueue } from './partition-queue.ts'
 import type { SenderPort } from './sender-port.ts'
 
+/** While an election may be under way. */
+const ELECTION_BACKOFF: BackoffOptions = { initialMs: 25, maxMs: 250 }
+/** Lookups that are spaced like that: a few seconds of them. */
+const ELECTION_LOOKUPS = 20
+/** After it: somebody has to bring a broker back. */
+const OUTAGE_BACKOFF: BackoffOptions = { initialMs: 500, maxMs: 1_000 }
+
 interface Search {
-  /** Lookups that were answered since a batch got through. */
-  lookupCount: number
+  /** Partitions that search, and the lookups since they began that were answered. */
+  readonly lookupCounts: Map<PartitionQueue, number>
   running: boolean
 }
 
@@ -24,30 +33,41 @@ export class LeaderSearch {
     this.#onDone = onDone
   }
 
-  /** Looks the topic up, at once or when the backoff allows; nothing when that is under way. */
-  request(topic: string): void {
-    let search = this.#searches.get(topic)
+  /** Looks the partition's topic up, at once or when the backoff allows; nothing when that is under way. */
+  request(queue: PartitionQueue): void {
+    let search = this.#searches.get(queue.topic)
     if (search === undefined) {
-      search = { lookupCount: 0, running: false }
-      this.#searches.set(topic, search)
+      search = { lookupCounts: new Map(), running: false }
+      this.#searches.set(queue.topic, search)
     }
+    const { lookupCounts } = search
+    if (!lookupCounts.has(queue)) lookupCounts.set(queue, 0)
     if (search.running) return
     search.running = true
-    const delayMs = backoffDelayMs(search.lookupCount, RETRY_BACKOFF, this.#port.random)
-    if (delayMs === 0) void this.#lookUp(topic, search)
-    else this.#port.after(delayMs, () => void this.#lookUp(topic, search))
+    const delayMs = this.#delayMs(Math.min(...lookupCounts.values()))
+    if (delayMs === 0) void this.#lookUp(queue.topic, search)
+    else this.#port.after(delayMs, () => void this.#lookUp(queue.topic, search))
   }
 
-  /** A batch of the topic got through: the next lookup need not wait. */
-  succeeded(topic: string): void {
-    const search = this.#searches.get(topic)
-    if (search !== undefined && !search.running) this.#searches.delete(topic)
+  /** A batch of the partition got through: its next lookup need not wait. */
+  succeeded(queue: PartitionQueue): void {
+    const search = this.#searches.get(queue.topic)
+    if (search === undefined) return
+    search.lookupCounts.delete(queue)
+    if (search.lookupCounts.size === 0 && !search.running) this.#searches.delete(queue.topic)
+  }
+
+  #delayMs(lookupCount: number): number {
+    const { random } = this.#port
+    if (lookupCount <= ELECTION_LOOKUPS) return backoffDelayMs(lookupCount, ELECTION_BACKOFF, random)
+    return backoffDelayMs(lookupCount - ELECTION_LOOKUPS, OUTAGE_BACKOFF, random)
   }
 
   async #lookUp(topic: string, search: Search): Promise<void> {
     const error = await this.#port.refresh(topic)
     search.running = false
-    if (error === null) search.lookupCount++
+    if (error === null) for (const [queue, count] of search.lookupCounts) search.lookupCounts.set(queue, count + 1)
+    if (search.lookupCounts.size === 0) this.#searches.delete(topic)
     this.#onDone(topic, error)
   }
 }

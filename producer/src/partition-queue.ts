@@ -23,7 +23,7 @@
 import { type BackoffOptions, backoffDelayMs } from '@stratalog/client'
 import { invariant, StratalogError } from '@stratalog/proto'
 import type { ProducerIdentity } from './idempotence.ts'
-import { verdictOf } from './outcome.ts'
+import { leaderIsSuspect, verdictOf } from './outcome.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 import type { BatchAck } from './record-ack.ts'
 import { addSequence } from './sequence.ts'
@@ -51,6 +51,8 @@ export interface QueueEvents {
 }
 
 const BATCH_BACKOFF: BackoffOptions = { initialMs: 20, maxMs: 1_000 }
+/** After an error that an election does away with. */
+const LEADER_BACKOFF: BackoffOptions = { initialMs: 20, maxMs: 250 }
 /** After a pause of this length the broker may have forgotten the producer. */
 const PAUSE_MS = 60_000
 const UNKNOWN_PLACE = {
@@ -83,6 +85,8 @@ export class PartitionQueue {
   #lastAckMs = 0
   #failureCount = 0
   #retryAtMs = 0
+  /** Term of the leader known last; 0 = none yet. */
+  #leaderEpoch = 0
 
   constructor(topic: string, partition: number, options: QueueOptions, events: QueueEvents) {
     this.topic = topic
@@ -104,6 +108,21 @@ export class PartitionQueue {
   /** The identity to be given up, where another is needed before anything can be sent. */
   get identityToRenew(): ProducerIdentity | null {
     return this.#mustRenew ? this.#identity : null
+  }
+
+  /**
+   * Takes note of the leader's term. A new leader need not be waited for as one that fails is.
+   *
+   * @returns whether it is a new one.
+   */
+  noteLeader(leaderEpoch: number): boolean {
+    if (leaderEpoch === this.#leaderEpoch) return false
+    const isNew = this.#leaderEpoch !== 0
+    this.#leaderEpoch = leaderEpoch
+    if (!isNew) return false
+    this.#retryAtMs = 0
+    this.#failureCount = Math.min(this.#failureCount, 1)
+    return true
   }
 
   /** Takes the open batch out of filling; it will be sent after those before it. */
@@ -192,10 +211,13 @@ export class PartitionQueue {
       case 'fatal':
         this.#giveUp(batch, error)
     }
-    this.#maybeResume(nowMs)
+    this.#maybeResume(nowMs, leaderIsSuspect(error) ? LEADER_BACKOFF : BATCH_BACKOFF)
   }
 
-  /** The connection broke, or never stood: then none of the batches was sent; else it is not known. */
+  /**
+   * The connection broke, or never stood: then none of the batches was sent; else it is not known. How soon the broker
+   * is tried again is not this queue's affair, and another one need not be waited for.
+   */
   onConnectionLost(batches: readonly ProducerBatch[], error: StratalogError, nowMs: number): void {
     const doubtful = error.code !== 'BROKER_NOT_AVAILABLE'
     this.#established = false
@@ -204,7 +226,7 @@ export class PartitionQueue {
       this.#leaveFlight(batch)
       this.#repeat(batch, doubtful, error)
     }
-    this.#maybeResume(nowMs)
+    this.#maybeResume(nowMs, null)
   }
 
   /** Gives up batches that are older than the delivery timeout. Returns whether there were any. */
@@ -333,7 +355,7 @@ export class PartitionQueue {
   }
 
   /** Once nothing is in flight, puts what must be repeated back to the front. */
-  #maybeResume(nowMs: number): void {
+  #maybeResume(nowMs: number, backoff: BackoffOptions | null = BATCH_BACKOFF): void {
     if (this.#inFlight.length > 0) return
     if (this.#mustRenew) this.#unstampRefused()
     if (this.#resend.length === 0) return
@@ -341,7 +363,7 @@ export class PartitionQueue {
     this.#ready = [...this.#resend, ...this.#ready]
     this.#resend = []
     this.#failureCount++
-    this.#retryAtMs = nowMs + backoffDelayMs(this.#failureCount, BATCH_BACKOFF, this.#options.random)
+    if (backoff !== null) this.#retryAtMs = nowMs + backoffDelayMs(this.#failureCount, backoff, this.#options.random)
   }
 
   /**

@@ -42,9 +42,8 @@ export class ProducerPort implements SenderPort {
       const error = new StratalogError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic, partition })
       return { kind: 'missing', error }
     }
-    return entry.leader === null
-      ? { kind: 'unknown' }
-      : { kind: 'leader', broker: entry.leader, topicId: known.topicId }
+    const { leader: broker, leaderEpoch } = entry
+    return broker === null ? { kind: 'unknown' } : { kind: 'leader', broker, leaderEpoch, topicId: known.topicId }
   }
 
   async refresh(topic: string): Promise<StratalogError | null> {

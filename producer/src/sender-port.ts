@@ -4,7 +4,13 @@ import type { StratalogError, stratalog } from '@stratalog/proto'
 
 /** Where a partition's batches go, as far as is known without asking. */
 export type LeaderLookup =
-  | { readonly kind: 'leader'; readonly broker: BrokerAddress; readonly topicId: Uint8Array }
+  | {
+      readonly kind: 'leader'
+      readonly broker: BrokerAddress
+      /** Term of the leader: another one says that there was an election. */
+      readonly leaderEpoch: number
+      readonly topicId: Uint8Array
+    }
   | { readonly kind: 'unknown' }
   /** The topic is known and has no such partition. */
   | { readonly kind: 'missing'; readonly error: StratalogError }

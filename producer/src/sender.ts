@@ -4,8 +4,8 @@
  *
  * Invariant: batches are taken only in `#drain`, which runs once a turn however often it is asked for; what one turn
  * takes for one broker leaves in as few messages as possible.
- * Invariant: while any batch is outstanding a tick runs at least every TICK_MS, which ends streams that have gone
- * silent and batches whose time is over.
+ * Invariant: while any batch is outstanding a tick runs at least every TICK_MS, which looks up the leaders of what waits
+ * for a silent broker, and ends streams that stay silent and batches whose time is over.
  */
 import { type BrokerAddress, formatAddress, type Logger } from '@stratalog/client'
 import { StratalogError } from '@stratalog/proto'
@@ -114,21 +114,25 @@ export class Sender {
   /** Puts the queue's next batch on its leader's link; false when it must wait. */
   #sendOne(queue: PartitionQueue, nowMs: number, urgent: boolean): boolean {
     if (queue.leaderSuspect) {
-      this.#search.request(queue.topic)
+      this.#search.request(queue)
       return false
     }
-    if (!queue.prepare(nowMs, urgent)) return false
     const lookup = this.#parts.port.leaderOf(queue.topic, queue.partition)
+    if (lookup.kind === 'leader' && queue.noteLeader(lookup.leaderEpoch)) this.#linkTo(lookup.broker).expectBack()
+    if (!queue.prepare(nowMs, urgent)) return false
     if (lookup.kind === 'missing') {
       queue.failAll(lookup.error)
       return false
     }
     if (lookup.kind === 'unknown') {
-      this.#search.request(queue.topic)
+      this.#search.request(queue)
       return false
     }
     const link = this.#linkTo(lookup.broker)
-    if (!link.hasRoom(nowMs)) return false
+    if (!link.hasRoom(nowMs)) {
+      if (link.isDown(nowMs)) this.#search.request(queue)
+      return false
+    }
     const { idempotence } = this.#parts
     const batch = queue.take(nowMs, idempotence?.current ?? null)
     if (batch === null) {
@@ -148,7 +152,7 @@ export class Sender {
         onAck: (awaited, ack) => this.#onAck(awaited, ack),
         onError: (awaited, error) => this.#onError(awaited, error),
         onRefused: (error) => this.#onRefused(error),
-        onLost: (awaited, error) => this.#onLost(broker, awaited, error),
+        onLost: (awaited, error) => this.#onStreamLost(broker, awaited, error),
         onRoom: () => this.wake(),
       })
       this.#links.set(name, link)
@@ -157,7 +161,7 @@ export class Sender {
   }
 
   #onAck({ queue, batch }: AwaitedBatch, ack: BatchAck): void {
-    this.#search.succeeded(queue.topic)
+    this.#search.succeeded(queue)
     queue.onAck(batch, ack, this.#parts.port.now())
     this.#continue(queue)
   }
@@ -171,7 +175,7 @@ export class Sender {
     queue.onError(batch, error, port.now())
     this.#noteLeader(queue, error)
     // The topic's limit is not what it was; batches to come are filled by the new one.
-    if (error.code === 'MESSAGE_TOO_LARGE') this.#search.request(queue.topic)
+    if (error.code === 'MESSAGE_TOO_LARGE') this.#search.request(queue)
     this.#continue(queue)
   }
 
@@ -189,14 +193,18 @@ export class Sender {
     if (leaderIsSuspect(error) && !known) queue.leaderSuspect = true
   }
 
-  #onLost(broker: BrokerAddress, lost: readonly AwaitedBatch[], error: StratalogError): void {
-    const { port, logger } = this.#parts
+  #onStreamLost(broker: BrokerAddress, lost: readonly AwaitedBatch[], error: StratalogError): void {
     if (error.code === 'CLIENT_CLOSED') {
       this.failAll(error)
       return
     }
     const particulars = { broker: formatAddress(broker), batchCount: lost.length, err: error }
-    logger.warn(particulars, 'the produce stream ended; its batches will be sent again')
+    this.#parts.logger.warn(particulars, 'the produce stream ended; its batches will be sent again')
+    for (const { queue } of lost) queue.leaderSuspect = true
+    this.#onLost(lost, error)
+  }
+
+  #onLost(lost: readonly AwaitedBatch[], error: StratalogError): void {
     const byQueue = new Map<PartitionQueue, ProducerBatch[]>()
     for (const { queue, batch } of lost) {
       const batches = byQueue.get(queue)
@@ -204,8 +212,7 @@ export class Sender {
       else batches.push(batch)
     }
     for (const [queue, batches] of byQueue) {
-      queue.leaderSuspect = true
-      queue.onConnectionLost(batches, error, port.now())
+      queue.onConnectionLost(batches, error, this.#parts.port.now())
       this.#continue(queue)
     }
     this.wake()
@@ -217,7 +224,24 @@ export class Sender {
       if (error !== null && !error.retriable) queue.failAll(error)
       else if (error === null) queue.leaderSuspect = false
     }
+    if (error === null) this.#leaveSilentLinks(topic)
     this.wake()
+  }
+
+  /** What waits for a silent broker, and is led by another one by now, is sent to that one. */
+  #leaveSilentLinks(topic: string): void {
+    const { port, logger } = this.#parts
+    for (const link of this.#links.values()) {
+      for (const queue of link.silentQueues(port.now())) {
+        if (queue.topic !== topic) continue
+        const lookup = port.leaderOf(topic, queue.partition)
+        if (lookup.kind !== 'leader' || formatAddress(lookup.broker) === formatAddress(link.broker)) continue
+        const broker = formatAddress(link.broker)
+        const error = new StratalogError('NETWORK_EXCEPTION', `broker ${broker} is silent and leads no more`)
+        logger.warn({ broker, topic, partition: queue.partition }, 'a silent broker lost its leadership')
+        this.#onLost(link.abandon(queue), error)
+      }
+    }
   }
 
   #continue(queue: PartitionQueue): void {
@@ -242,7 +266,10 @@ export class Sender {
     this.#timerAtMs = Infinity
     if (this.#closed) return
     const nowMs = this.#parts.port.now()
-    for (const link of this.#links.values()) link.checkStall(nowMs)
+    for (const link of this.#links.values()) {
+      for (const queue of link.silentQueues(nowMs)) this.#search.request(queue)
+      link.checkStall(nowMs)
+    }
     for (const queue of this.#parts.accumulator.queues()) queue.expire(nowMs)
     this.#drain()
   }

@@ -15,6 +15,7 @@ import {
   encodeControllerRequest,
 } from './controller-protocol.ts'
 import { type DecisionLoop, notController, type PendingCommand } from './decision-loop.ts'
+import { deferred } from './deferred.ts'
 import type { MetadataGroup } from './metadata-group.ts'
 
 /** What peers know a request to the controller by. */
@@ -53,6 +54,8 @@ const PASSING: ReadonlySet<string> = new Set([
 export class CommandSender {
   readonly #options: CommandSenderOptions
   readonly #wakers = new Set<() => void>()
+  /** Ends what is under way. */
+  readonly #aborts = new Set<(error: StratalogError) => void>()
   readonly #stopListening: () => void
   #lastLeadership: string
   #closed = false
@@ -68,6 +71,18 @@ export class CommandSender {
    * SHUTTING_DOWN.
    */
   async send(command: PendingCommand): Promise<ControllerAnswer> {
+    if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
+    const { promise, resolve, reject } = deferred<ControllerAnswer>()
+    this.#aborts.add(reject)
+    this.#sendUntilAnswered(command).then(resolve, reject)
+    try {
+      return await promise
+    } finally {
+      this.#aborts.delete(reject)
+    }
+  }
+
+  async #sendUntilAnswered(command: PendingCommand): Promise<ControllerAnswer> {
     const { clock } = this.#options
     const deadlineMs = clock.nowMs() + command.timeoutMs
     for (let pauseMs = PAUSE_MIN_MS; ; pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
@@ -93,10 +108,11 @@ export class CommandSender {
     return peers.request(leaderId, CONTROLLER_REQUEST, body, request.timeoutMs)
   }
 
-  /** Sends nothing any more; what waits for its next attempt is rejected with SHUTTING_DOWN. */
+  /** Sends nothing any more. What is under way is answered with SHUTTING_DOWN; it may take effect yet. */
   close(): void {
     this.#closed = true
     this.#stopListening()
+    for (const abort of this.#aborts) abort(new StratalogError('SHUTTING_DOWN'))
     this.#wake()
   }
 
@@ -110,18 +126,19 @@ export class CommandSender {
   }
 
   /** Waits until this broker has followed that far. Errors: REQUEST_TIMED_OUT. */
-  #reached(metadataOffset: number, remainingMs: number): Promise<void> {
+  async #reached(metadataOffset: number, remainingMs: number): Promise<void> {
     const { group, clock } = this.#options
-    return new Promise((resolve, reject) => {
-      const cancel = clock.schedule(Math.max(1, remainingMs), () => {
-        const text = `the change is made, but this broker has not followed the metadata up to offset ${metadataOffset} yet`
-        reject(new StratalogError('REQUEST_TIMED_OUT', text))
-      })
-      void group.reached(metadataOffset).then(() => {
-        cancel()
-        resolve()
-      })
+    const { promise, resolve, reject } = deferred<void>()
+    const cancel = clock.schedule(Math.max(1, remainingMs), () => {
+      const text = `the change is made, but this broker has not followed the metadata up to offset ${metadataOffset} yet`
+      reject(new StratalogError('REQUEST_TIMED_OUT', text))
     })
+    group.reached(metadataOffset).then(resolve, reject)
+    try {
+      await promise
+    } finally {
+      cancel()
+    }
   }
 
   /** Waits; a change of leadership ends it early. */

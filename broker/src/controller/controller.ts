@@ -76,7 +76,6 @@ export class Controller {
   readonly #sender: CommandSender
   readonly #producerIds: ProducerIds
   #closed = false
-  #underWay: Promise<unknown> = Promise.resolve()
 
   constructor(options: ControllerOptions) {
     const { brokerId, group, peers, clock, random, randomBytes, isBrokerUp } = options
@@ -128,7 +127,7 @@ export class Controller {
   }
 
   /**
-   * Makes a broker that has started known; nothing is written when it is a repetition.
+   * Makes a broker that has started known, this one or one that asked it; nothing is written when it is a repetition.
    *
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, BROKER_DECOMMISSIONED, INVALID_REQUEST.
    */
@@ -277,22 +276,18 @@ export class Controller {
     return encodeControllerAnswer(await this.#decisions.submit(request))
   }
 
-  /** Refuses further commands and waits for those under way. */
-  async close(): Promise<void> {
+  /** Refuses further commands. Those under way are answered with SHUTTING_DOWN; they may take effect yet. */
+  close(): void {
     this.#closed = true
-    this.#decisions.close()
     this.#sender.close()
-    await this.#underWay
+    this.#decisions.close()
   }
 
   async #execute(command: Command, validateOnly = false): Promise<ControllerAnswer> {
     if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
     const commandId = this.#options.randomBytes(12).toString('hex')
     const timeoutMs = this.#options.commandTimeoutMs ?? COMMAND_TIMEOUT_MS
-    const answer = this.#sender.send({ commandId, command, validateOnly, timeoutMs })
-    const settled = answer.catch(() => undefined)
-    this.#underWay = Promise.all([this.#underWay, settled])
-    return answer
+    return this.#sender.send({ commandId, command, validateOnly, timeoutMs })
   }
 
   /** The topic of an answer, as it is now; with `validateOnly` as it would be. */

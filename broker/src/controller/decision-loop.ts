@@ -15,6 +15,7 @@ import type { Clock } from '../replication/tick-loop.ts'
 import type { Command, DecisionContext } from './commands.ts'
 import type { ControllerAnswer } from './controller-protocol.ts'
 import { decideOnce } from './decide.ts'
+import { deferred } from './deferred.ts'
 import { MetadataError } from './metadata-error.ts'
 import { encodeRecords, type MetadataGroup } from './metadata-group.ts'
 import type { MetadataImage, TopicImage } from './metadata-image.ts'
@@ -78,7 +79,8 @@ export class DecisionLoop {
   readonly #options: DecisionLoopOptions
   readonly #stopListening: () => void
   #queue: Waiting[] = []
-  #pendingCount = 0
+  /** Those that wait for anything: in the queue, or for their commit. */
+  readonly #pending = new Set<Waiting>()
   #closed = false
   /** Nothing is decided in this term before the image has reached the end. */
   #barrier = { leaderEpoch: -1, endOffset: 0 }
@@ -97,32 +99,32 @@ export class DecisionLoop {
   async submit(command: PendingCommand): Promise<ControllerAnswer> {
     const { pendingCountMax, clock } = this.#options
     if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
-    if (this.#pendingCount >= pendingCountMax) {
+    if (this.#pending.size >= pendingCountMax) {
       throw new StratalogError('OVERLOADED', `${pendingCountMax} changes of metadata are waiting already`)
     }
-    this.#pendingCount++
-    let cancelDeadline: () => void = () => undefined
+    const { promise, resolve, reject } = deferred<ControllerAnswer>()
+    const waiting: Waiting = { ...command, resolve, reject }
+    const cancelDeadline = clock.schedule(command.timeoutMs, () => {
+      this.#queue = this.#queue.filter((other) => other !== waiting)
+      reject(timedOut(command))
+    })
+    this.#pending.add(waiting)
+    this.#queue.push(waiting)
+    this.#advance()
     try {
-      return await new Promise<ControllerAnswer>((resolve, reject) => {
-        const waiting: Waiting = { ...command, resolve, reject }
-        cancelDeadline = clock.schedule(command.timeoutMs, () => {
-          this.#queue = this.#queue.filter((other) => other !== waiting)
-          reject(timedOut(command))
-        })
-        this.#queue.push(waiting)
-        this.#advance()
-      })
+      return await promise
     } finally {
       cancelDeadline()
-      this.#pendingCount--
+      this.#pending.delete(waiting)
     }
   }
 
-  /** Refuses further commands; those that wait are answered with SHUTTING_DOWN. */
+  /** Refuses further commands. Those that wait are answered with SHUTTING_DOWN; they may take effect yet. */
   close(): void {
     this.#closed = true
     this.#stopListening()
-    this.#rejectQueued(new StratalogError('SHUTTING_DOWN'))
+    this.#queue = []
+    for (const { reject } of this.#pending) reject(new StratalogError('SHUTTING_DOWN'))
   }
 
   #advance(): void {
@@ -159,17 +161,16 @@ export class DecisionLoop {
     }
     const { place, committed } = group.append(records)
     if (place !== null) this.#barrier = place
-    committed.then(
-      async () => {
+    committed
+      .then(async () => {
         invariant(place !== null, 'what is committed has a place')
         await group.reached(place.endOffset)
         settle(outcomes, clusterId, place.endOffset)
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         const shown = asNotController(error, group)
         for (const { waiting } of outcomes) waiting.reject(shown)
-      },
-    )
+      })
   }
 
   /** Takes at least one command off the queue. */
@@ -232,12 +233,17 @@ export function notController({ leaderId, leaderEpoch }: MetadataGroup): Stratal
   return new StratalogError('NOT_CONTROLLER', undefined, { leader: { leaderId, leaderEpoch, host: null, port: null } })
 }
 
-/** What a partition says when it leads no more, in the words of a controller. */
+/** What a partition says when it leads no more, or never will. */
+const LEADS_NO_MORE: ReadonlySet<string> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'PARTITION_DAMAGED',
+  'STORAGE_ERROR',
+])
+
+/** The same in the words of a controller: another one will lead. */
 function asNotController(error: unknown, group: MetadataGroup): unknown {
-  const isLeadership =
-    error instanceof StratalogError &&
-    (error.code === 'NOT_LEADER_OR_FOLLOWER' || error.code === 'LEADER_NOT_AVAILABLE')
-  return isLeadership ? notController(group) : error
+  return error instanceof StratalogError && LEADS_NO_MORE.has(error.code) ? notController(group) : error
 }
 
 function timedOut({ command, timeoutMs }: PendingCommand): StratalogError {

@@ -101,7 +101,7 @@ test('a deletion interrupted at any moment leaves the topic whole or is finished
     await restarted.stop()
     if (finished) break
   }
-  assert.ok(gone > 3 && whole === 0, `${gone} gone, ${whole} whole`)
+  assert.ok(gone > 3 && whole > 0, `${gone} gone, ${whole} whole`)
 })
 
 test('a start removes folders whose deletion was interrupted, noted or not, and no others', async () => {
@@ -120,7 +120,9 @@ test('a start removes folders whose deletion was interrupted, noted or not, and 
     if (names.some((name) => /^orders-\d\.deleted$/.test(name))) leftovers++
     await killed.fileSystem.makeDirectory('/data/topics/forgotten-3.deleted')
     const restarted = await BrokerCore.start(killed)
-    assert.deepEqual(await killed.fileSystem.readDirectory('/data/topics'), ['other.deleted-0'])
+    // The power may have gone before the deletion was in the metadata log.
+    const kept = restarted.controller.image.topicsByName.has('orders') ? ['orders-0', 'orders-1'] : []
+    assert.deepEqual(await killed.fileSystem.readDirectory('/data/topics'), [...kept, 'other.deleted-0'])
     assert.equal(codeAt(restarted, 'other.deleted', 0), 'open')
     await restarted.stop()
     if (finished) break
@@ -129,6 +131,7 @@ test('a start removes folders whose deletion was interrupted, noted or not, and 
 })
 
 test('creating a topic with a crash at every disk operation: the topic is there and empty, or not there', async () => {
+  let there = 0
   for (let step = 1; ; step++) {
     const world = newWorld()
     const core = await BrokerCore.start(world)
@@ -136,11 +139,15 @@ test('creating a topic with a crash at every disk operation: the topic is there 
     await core.createTopic('orders', 2).catch(() => undefined)
     const finished = !world.fileSystem.stopped
     const restarted = await BrokerCore.start(afterPowerLoss(world))
-    assert.equal(codeAt(restarted, 'orders', 1), 'open', `step ${step}`)
-    assert.equal(restarted.partition('orders').bounds().logEndOffset, 0)
+    if (restarted.controller.image.topicsByName.has('orders')) {
+      there++
+      assert.equal(codeAt(restarted, 'orders', 1), 'open', `step ${step}`)
+      assert.equal(restarted.partition('orders').bounds().logEndOffset, 0)
+    } else assert.ok(!finished, 'what was answered is there')
     await restarted.stop()
     if (finished) break
   }
+  assert.ok(there > 3)
 })
 
 test('folders of unknown topics are left alone and reported', async () => {

@@ -10,15 +10,15 @@
 import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
 import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
-import type { LogState, RecoveryReport } from '../log/log-core.ts'
+import type { LogState } from '../log/log-core.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
-import { PartitionLog } from '../log/partition-log.ts'
-import { GroupState } from '../replication/group-state.ts'
-import { groupKey } from '../replication/group-state-store.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
 import { AppendPath } from './append-path.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
+import { type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
 import { claimCopy, removeStaleCopies } from './partition-copy.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
@@ -26,19 +26,17 @@ import type {
   PartitionBounds,
   PartitionDescription,
   PartitionEnvironment,
-  PartitionLogger,
   PartitionSpec,
   PartitionState,
 } from './partition-types.ts'
 import type { ProduceOptions } from './produce-outcome.ts'
-import { ProducerFollower } from './producer-follower.ts'
-import { encodeProducerSnapshot } from './producer-snapshot.ts'
+import type { ProducerFollower } from './producer-follower.ts'
 import { type PartitionRead, readData } from './read-path.ts'
 
 const SERVING: PartitionState = { kind: 'serving' }
 
 /** See the file's header. */
-export class Partition {
+export class Partition implements LogOwner {
   readonly topic: string
   readonly topicId: Buffer
   readonly partition: number
@@ -124,9 +122,9 @@ export class Partition {
   static async open(spec: PartitionSpec, environment: PartitionEnvironment): Promise<Partition> {
     try {
       await claimCopy(spec, environment)
-      return await openCopy(spec, environment, (...parts) => {
-        return new Partition(spec, environment, ...parts)
-      })
+      const partition = await openCopy(spec, environment, (...parts) => new Partition(spec, environment, ...parts))
+      await partition.#start()
+      return partition
     } catch (error) {
       const shown = publicError(error, spec)
       if (shown.code === 'PARTITION_DAMAGED') reportLost(spec, environment, nodeIdOf(spec, environment), shown)
@@ -347,7 +345,7 @@ export class Partition {
   }
 
   /** Begins; resolves once a group that needs no other broker serves, or cannot by itself. */
-  async start(): Promise<void> {
+  async #start(): Promise<void> {
     this.#producers.state.noteDurable(this.#log.flushedEndOffset)
     this.#group.start()
     this.#removeStaleCopies()
@@ -537,66 +535,4 @@ export class Partition {
     invariant(highWatermark <= logEndOffset, 'high watermark beyond the log end')
     this.#producers.state.checkInvariants()
   }
-}
-
-/** Opens log and stored state, and hands them to `make`; closes the log again when that fails. */
-async function openCopy(
-  spec: PartitionSpec,
-  environment: PartitionEnvironment,
-  make: (log: PartitionLog, state: GroupState, producers: ProducerFollower) => Partition,
-): Promise<Partition> {
-  const { ticks, logger, groupStates } = environment
-  const producers = new ProducerFollower(environment.limits.producerCountMax, () => ticks.clock.nowMs())
-  // The log calls back while it is being opened, too, when there is no partition yet.
-  let opened: Partition | null = null
-  const log = await PartitionLog.open({
-    directory: spec.directory,
-    fileSystem: environment.fileSystem,
-    config: logConfigOf(spec.config),
-    flusher: environment.flusher,
-    openFiles: environment.openFiles,
-    tails: environment.tails,
-    clock: ticks.clock,
-    listener: {
-      onStateChange: (state) => opened?.onLogState(state),
-      onDamage: (error) => opened?.onDamage(error),
-      onRecovered: (report) => logRecovery(logger, spec, report),
-      onWritten: (writtenEndOffset) => opened?.onWritten(writtenEndOffset),
-      onFlushed: (flushedEndOffset) => opened?.onFlushed(flushedEndOffset),
-    },
-    onRecoveredCompanion: (companion) => producers.onRecoveredCompanion(companion),
-    onRecoveredBatch: (header) => producers.onRecoveredBatch(header),
-    snapshotCompanion: (endOffset) => encodeProducerSnapshot(producers.state, endOffset),
-  })
-  try {
-    const state = await GroupState.open({
-      store: groupStates,
-      key: groupKey(spec.topicId, spec.partition),
-      log,
-      generation: spec.generation,
-      nodeId: nodeIdOf(spec, environment),
-      initialVoters: spec.initialVoters?.map(nodeOfReplica) ?? null,
-    })
-    opened = make(log, state, producers)
-  } catch (error) {
-    await log.close()
-    throw error
-  }
-  await opened.start()
-  return opened
-}
-
-function nodeIdOf({ generation }: PartitionSpec, { brokerId }: PartitionEnvironment): NodeId {
-  return nodeOfReplica({ brokerId, generation })
-}
-
-function reportLost(spec: PartitionSpec, environment: PartitionEnvironment, node: NodeId, error: StratalogError): void {
-  const { topic, topicId, partition } = spec
-  environment.onReplicaLost({ topic, topicId, partition, ...replicaOfNode(node), error })
-}
-
-function logRecovery(logger: PartitionLogger, spec: PartitionSpec, report: RecoveryReport): void {
-  if (report.truncatedBytes === 0) return
-  const { topic, partition } = spec
-  logger.warn({ topic, partition, ...report }, 'a torn tail was cut off the log')
 }

@@ -14,16 +14,16 @@ const PARTITION_MAX = 0x7fff_ffff
 
 /** What a message says of its group; `topicId` is left out when it is that of the message before. */
 export interface GroupFields {
-  readonly topicId?: Uint8Array
-  readonly partition: number
+  topicId?: Uint8Array | null
+  partition?: number | null
 }
 
 /** Takes group keys apart, one after another. One for each frame. */
 export class GroupKeyWriter {
   #topicId = ''
 
-  /** @param group as `groupKey` makes it; anything else is a broken invariant. */
-  write(group: GroupId): GroupFields {
+  /** Sets the fields. @param group as `groupKey` makes it; anything else is a broken invariant. */
+  write(group: GroupId, fields: GroupFields): void {
     invariant(typeof group === 'string' && group.startsWith(PREFIX), () => `group ${group} is not a partition's`)
     const topicId = group.slice(PREFIX.length, TOPIC_ID_END)
     const partition = Number(group.slice(TOPIC_ID_END + 1))
@@ -31,11 +31,12 @@ export class GroupKeyWriter {
       group[TOPIC_ID_END] === '-' && isPartition(partition),
       () => `group ${group} is not raft/<32 hex digits>-<partition>`,
     )
-    if (topicId === this.#topicId) return { partition }
+    fields.partition = partition
+    if (topicId === this.#topicId) return
     const bytes = Buffer.from(topicId, 'hex')
     invariant(bytes.length === TOPIC_ID_BYTES, () => `topic id ${topicId} is not 32 hex digits`)
     this.#topicId = topicId
-    return { topicId: bytes, partition }
+    fields.topicId = bytes
   }
 }
 

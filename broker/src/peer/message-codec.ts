@@ -30,8 +30,10 @@ export function encodeMessages(messages: readonly Message<Buffer>[]): EncodedMes
   const groups = new GroupKeyWriter()
   const payload: Buffer[] = []
   const fields = messages.map((message) => {
-    const payloadBytes = pushPayload(message, payload)
-    return { ...groups.write(message.group), ...fieldsOf(message), payloadBytes }
+    const each = fieldsOf(message)
+    groups.write(message.group, each)
+    each.payloadBytes = pushPayload(message, payload)
+    return each
   })
   return { fields, payload }
 }

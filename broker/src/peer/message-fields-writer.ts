@@ -7,8 +7,12 @@ const Type: typeof stratalog.v1.RaftMessageType = stratalog.v1.RaftMessageType
 
 /** The fields of a message but for its group and the size of its payload. */
 export function fieldsOf(message: Message<Buffer>): Fields {
-  const { from, to, term } = message
-  return { ...ownFieldsOf(message), from, to, term }
+  // Set, not spread: this runs for every heartbeat of every group.
+  const fields = ownFieldsOf(message)
+  fields.from = message.from
+  fields.to = message.to
+  fields.term = message.term
+  return fields
 }
 
 function ownFieldsOf(message: Message<Buffer>): Fields {

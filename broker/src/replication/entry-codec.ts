@@ -158,8 +158,16 @@ function changeAt(bytes: Buffer, position: number): ConfChange | null {
   }
 }
 
-/** Why the batch of a received entry is not what the entry says, or not sound; null when it is. */
-export function entryDefect({ base, end, term, kind, data }: Entry<Buffer>): string | null {
+/** Why the batch of one of the received entries is not what the entry says, or not sound; null when all are. */
+export function entriesDefect(entries: readonly Entry<Buffer>[]): string | null {
+  for (const entry of entries) {
+    const defect = entryDefect(entry)
+    if (defect !== null) return defect
+  }
+  return null
+}
+
+function entryDefect({ base, end, term, kind, data }: Entry<Buffer>): string | null {
   if (data === null || data.length < RECORD_BATCH_OVERHEAD_BYTES) return `the entry at ${base} has no batch`
   try {
     if (sizeOf(data, 0) !== data.length) return `the entry at ${base} is not one whole batch`

@@ -41,10 +41,17 @@ const FLUSH_BYTES = 256 * 1024
 /** Entries handed to the log and not flushed, at most: a few of its write groups, so that the disk never waits for us. */
 const UNFLUSHED_BYTES_MAX = 16 * 1024 * 1024
 
+/** A request that waits, and what must be known of it more than once. */
+interface Gathered {
+  readonly request: PersistRequest<Buffer>
+  readonly sizeBytes: number
+  readonly exclusive: boolean
+}
+
 /** See the file's header. Owner: the Raft group; the log's only writer. */
 export class LogPersister {
   readonly #options: LogPersisterOptions
-  readonly #gathered: PersistRequest<Buffer>[] = []
+  readonly #gathered: Gathered[] = []
   #gatheredBytes = 0
   #flushCount = 0
   #unflushedBytes = 0
@@ -64,8 +71,9 @@ export class LogPersister {
 
   /** Queues a request. Entries are owned by the log from here on. */
   submit(request: PersistRequest<Buffer>): void {
-    this.#gathered.push(request)
-    this.#gatheredBytes += sizeOfEntries(request)
+    const sizeBytes = sizeOfEntries(request)
+    this.#gathered.push({ request, sizeBytes, exclusive: isExclusive(request) })
+    this.#gatheredBytes += sizeBytes
     this.resume()
   }
 
@@ -103,16 +111,17 @@ export class LogPersister {
     const first = this.#gathered[0]
     if (first === undefined || this.#failed || this.#exclusive || this.#isHeldBack()) return false
     if (this.#flushCount === 0) return true
-    if (isExclusive(first)) return false
+    if (first.exclusive) return false
     return this.#gatheredBytes >= FLUSH_BYTES && this.#unflushedBytes < UNFLUSHED_BYTES_MAX
   }
 
   #begin(): void {
-    const { requests, sizeBytes } = this.#takeGathered()
+    const { requests, sizeBytes, exclusive } = this.#takeGathered()
     this.#flushCount++
     this.#unflushedBytes += sizeBytes
     // A failure is noted at once and acted on in its turn, after those before it.
-    const outcome = this.#persist(requests).then(
+    const persisting = exclusive ? this.#persistExclusive(requests[0]!) : this.#persist(requests)
+    const outcome = persisting.then(
       () => null,
       (error: unknown) => ({ error }),
     )
@@ -132,21 +141,21 @@ export class LogPersister {
   }
 
   /** The next requests for one flush; an exclusive one comes alone. */
-  #takeGathered(): { requests: PersistRequest<Buffer>[]; sizeBytes: number } {
+  #takeGathered(): { requests: PersistRequest<Buffer>[]; sizeBytes: number; exclusive: boolean } {
     let count = 0
     let sizeBytes = 0
-    for (const request of this.#gathered) {
-      if (sizeBytes >= FLUSH_BYTES || (count > 0 && isExclusive(request))) break
-      sizeBytes += sizeOfEntries(request)
+    for (const gathered of this.#gathered) {
+      if (sizeBytes >= FLUSH_BYTES || (count > 0 && gathered.exclusive)) break
+      sizeBytes += gathered.sizeBytes
       count++
-      if (isExclusive(request)) break
+      if (gathered.exclusive) break
     }
     this.#gatheredBytes -= sizeBytes
-    return { requests: this.#gathered.splice(0, count), sizeBytes }
+    const taken = this.#gathered.splice(0, count)
+    return { requests: taken.map(({ request }) => request), sizeBytes, exclusive: taken[0]!.exclusive }
   }
 
   async #persist(requests: readonly PersistRequest<Buffer>[]): Promise<void> {
-    if (isExclusive(requests[0]!)) return this.#persistExclusive(requests[0]!)
     const { log, batches } = this.#options
     const hardStateStored = this.#storeHardState(requests)
     // Its failure is met below, after the log's; until then it is not an unhandled one.

@@ -12,6 +12,8 @@ import type { Clock } from './tick-loop.ts'
 const LASTING_MS = 1_000
 /** How often it must be seen meanwhile. */
 const SEEN_COUNT_MIN = 3
+/** Not seen for this long, it was an echo, ms. */
+const FORGOTTEN_MS = 2_000
 
 /** A copy that has lost something. */
 export interface LostCopy {
@@ -21,7 +23,8 @@ export interface LostCopy {
 
 interface Contradiction {
   readonly sinceMs: number
-  count: number
+  readonly seenMs: number
+  readonly count: number
 }
 
 /** See the file's header. Owner: the Raft group. */
@@ -68,10 +71,12 @@ export class LossEvidence {
   /** Counts it. @returns whether it has lasted. */
   #contradicted(key: string | NodeId): boolean {
     const nowMs = this.#clock.nowMs()
-    const known = this.#contradictions.get(key) ?? { sinceMs: nowMs, count: 0 }
-    known.count++
-    this.#contradictions.set(key, known)
-    return nowMs - known.sinceMs >= LASTING_MS && known.count >= SEEN_COUNT_MIN
+    const known = this.#contradictions.get(key)
+    const isFresh = known === undefined || nowMs - known.seenMs > FORGOTTEN_MS
+    const sinceMs = isFresh ? nowMs : known.sinceMs
+    const count = isFresh ? 1 : known.count + 1
+    this.#contradictions.set(key, { sinceMs, seenMs: nowMs, count })
+    return nowMs - sinceMs >= LASTING_MS && count >= SEEN_COUNT_MIN
   }
 }
 

@@ -29,7 +29,7 @@ import {
 } from 'raft-ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ByteRate } from './byte-rate.ts'
-import { EntryBatches, entryDefect, stampEntry } from './entry-codec.ts'
+import { EntryBatches, entriesDefect, stampEntry } from './entry-codec.ts'
 import type { GroupState } from './group-state.ts'
 import type { AddressedGroup, RaftGroupTable } from './group-table.ts'
 import { LogPersister } from './log-persister.ts'
@@ -263,8 +263,8 @@ export class RaftGroup implements Ticked, AddressedGroup {
   /** Takes a message of another broker's node, at once or after a look at the log (null). */
   step(message: Message<Buffer>): StepResult | null {
     if (this.#stopped) return { kind: 'refused', reason: 'wrong-group', detail: 'the group has stopped' }
-    const defect = message.type === 'append' ? message.entries.map(entryDefect).find((found) => found !== null) : null
-    if (defect) return { kind: 'refused', reason: 'malformed', detail: defect }
+    const defect = message.type === 'append' ? entriesDefect(message.entries) : null
+    if (defect !== null) return { kind: 'refused', reason: 'malformed', detail: defect }
     const unknown = positionsAskedBy(message, this.#node, this.#storage).filter((at) => !this.#storage.knows(at))
     if (unknown.length === 0) return this.#step(message)
     if (this.#lookingCount < LOOKING_COUNT_MAX) void this.#stepAfterLooking(message, unknown)

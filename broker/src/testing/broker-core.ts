@@ -62,13 +62,14 @@ export class BrokerCore {
   /** Starts as the broker does. */
   static async start(options: BrokerCoreOptions): Promise<BrokerCore> {
     const { fileSystem, store, clock, topicsDirectory, metadataDirectory, seed = 1 } = options
-    const random = seededRandom(seed)
     const logged: LoggedLine[] = []
     const lost: LostReplica[] = []
     const log = (level: LoggedLine['level']) => (fields: object, message: string) => {
       logged.push({ level, fields, message })
     }
     const startEpoch = await takeStartEpoch(store)
+    // A later start draws other ids: commands with an id that was used already are taken for repetitions.
+    const random = seededRandom(seed * 1000 + startEpoch)
     const network = noPeers()
     const core = await ProductionCore.start({
       identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', startEpoch, version: '0' }),

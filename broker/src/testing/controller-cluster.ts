@@ -136,7 +136,7 @@ export function registrationOf(brokerId: number): BrokerRegistration {
     peerPort: 9500,
     directoryId: `directory-${brokerId}`,
     startEpoch: 1,
-    incarnationId: `run-${brokerId}`,
+    incarnationId: 'first',
   }
 }
 

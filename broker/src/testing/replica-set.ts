@@ -5,7 +5,7 @@
  * Messages cross as they would on a wire: their batches are copied and taken apart again.
  */
 import assert from 'node:assert/strict'
-import { toBrokerId } from '@stratalog/proto'
+import { StratalogError, toBrokerId } from '@stratalog/proto'
 import type { Message } from 'raft-ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { OpenFileCache } from '../log/open-file-cache.ts'
@@ -44,6 +44,8 @@ export interface ReplicaSetOptions {
   readonly catchUpBytesPerSecond?: number
   /** Chance that a message is lost. */
   readonly lossRate?: number
+  /** Chance that a message is held back for a round, and overtaken. */
+  readonly delayRate?: number
 }
 
 /** One broker. */
@@ -131,7 +133,10 @@ export class ReplicaSet {
   /** Opens the copy of a broker that is down, as its generation has it. */
   async open(brokerId: number): Promise<void> {
     const host = this.host(brokerId)
-    const environment = await this.#environment(host)
+    const environment: PartitionEnvironment = await this.#environment(host, (message) => {
+      // What still runs of a broker that was crashed reaches nobody.
+      if (host.environment === environment) this.#wire.push(onTheWire(message))
+    })
     host.environment = environment
     host.failure = null
     try {
@@ -148,7 +153,7 @@ export class ReplicaSet {
     const host = this.host(brokerId)
     const { partition } = host
     host.partition = null
-    if (partition !== null) await partition.close(new Error('stopped') as never)
+    if (partition !== null) await partition.close(new StratalogError('SHUTTING_DOWN'))
     await host.environment?.openFiles.close()
     await host.store.close()
     host.store = host.store.crash()
@@ -190,7 +195,11 @@ export class ReplicaSet {
 
   /** Delivers what is under way now. */
   async deliverOnce(): Promise<void> {
-    for (const message of this.#wire.splice(0)) this.#deliver(message)
+    const { delayRate = 0 } = this.#options
+    for (const message of this.#wire.splice(0)) {
+      if (delayRate > 0 && this.random() < delayRate) this.#wire.push(message)
+      else this.#deliver(message)
+    }
     await turn()
   }
 
@@ -256,6 +265,11 @@ export class ReplicaSet {
     return Buffer.concat(paths.map((path) => fileSystem.contentOf(path)))
   }
 
+  /** The leader epochs of a broker that was stopped, as they are in its file. */
+  epochFile(brokerId: number): string {
+    return this.host(brokerId).fileSystem.contentOf(`${REPLICA_DIRECTORY}/leader-epoch-checkpoint`).toString()
+  }
+
   /** Throws when copies that are open contradict themselves, or differ in their bytes. */
   assertIdentical(): void {
     const [first, ...others] = [...this.hosts.values()].filter(({ partition }) => partition !== null)
@@ -292,10 +306,6 @@ export class ReplicaSet {
     for (const other of this.hosts.values()) other.environment?.groups.peerLost(host.brokerId)
   }
 
-  #send(message: Message<Buffer>): void {
-    this.#wire.push(onTheWire(message))
-  }
-
   #deliver(message: Message<Buffer>): void {
     const { lossRate = 0 } = this.#options
     const to = brokerOfNode(message.to)
@@ -319,7 +329,7 @@ export class ReplicaSet {
     }
   }
 
-  async #environment(host: ReplicaHost): Promise<PartitionEnvironment> {
+  async #environment(host: ReplicaHost, send: (message: Message<Buffer>) => void): Promise<PartitionEnvironment> {
     const { fileSystem, store, brokerId, lost } = host
     const silent = (): void => undefined
     return {
@@ -331,7 +341,7 @@ export class ReplicaSet {
       groupStates: await GroupStateStore.open(store),
       groups: new RaftGroupTable(),
       ticks: new TickLoop(this.clock, TICK_MS),
-      transport: { send: (message) => this.#send(message) },
+      transport: { send },
       random: this.random,
       catchUp: new ByteRate(this.clock, this.#options.catchUpBytesPerSecond ?? 0),
       onReplicaLost: (copy) => lost.push(copy),

@@ -113,7 +113,7 @@ export class SimLink {
   tick(): void {
     if (this.#other === null) return
     this.#silentMs = this.#own.isCutOff(this.#other) ? this.#silentMs + this.#network.pingIntervalMs : 0
-    if (this.#silentMs > this.#network.peerTimeoutMs) this.lose(`it was silent for ${this.#silentMs} ms`)
+    if (this.#silentMs >= this.#network.peerTimeoutMs) this.lose(`it was silent for ${this.#silentMs} ms`)
   }
 
   /** The connection is gone; begins anew. */

@@ -21,7 +21,7 @@ export interface BrokerProcessOptions {
   readonly port: number
   /** Appended to. */
   readonly logPath: string
-  /** Further settings of docs/config.md. */
+  /** Further settings of docs/config.md. Other brokers reach it at a free port unless they say where. */
   readonly settings?: Readonly<Record<string, string>>
   /** Flags of the broker's Node, such as `--cpu-prof`. */
   readonly nodeFlags?: readonly string[]
@@ -55,9 +55,11 @@ export class BrokerProcess {
   /** Resolves with a sentence about its end, wanted or not. */
   readonly exited: Promise<string>
   readonly #child: ChildProcess
+  readonly #options: BrokerProcessOptions
 
   private constructor(child: ChildProcess, exited: Promise<string>, options: BrokerProcessOptions, port: number) {
     this.#child = child
+    this.#options = options
     this.exited = exited
     this.brokerId = options.brokerId
     this.host = options.host
@@ -100,9 +102,19 @@ export class BrokerProcess {
     return `${this.host}:${this.port}`
   }
 
+  /** `host:port` for other brokers, as it was given. */
+  get peerAddress(): string {
+    return this.#options.settings?.['peer.listen'] ?? ''
+  }
+
   /** Process id. */
   get pid(): number {
     return this.#child.pid ?? -1
+  }
+
+  /** Starts it again as it was, at the same port, once it has ended. Errors: as {@link start}. */
+  again(): Promise<BrokerProcess> {
+    return BrokerProcess.start({ ...this.#options, port: this.port })
   }
 
   /** Ends it in order; by force after a time. Resolves when it is gone. */
@@ -124,7 +136,8 @@ function spawnBroker(options: BrokerProcessOptions): ChildProcess {
   mkdirSync(dirname(options.logPath), { recursive: true })
   const log = openSync(options.logPath, 'a')
   const main = fileURLToPath(new URL(FROM_SOURCE ? '../main.ts' : '../main.js', import.meta.url))
-  const settings = { 'broker.id': String(options.brokerId), ...options.settings }
+  const peerListen = { 'peer.listen': `${options.host}:0` }
+  const settings = { 'broker.id': String(options.brokerId), ...peerListen, ...options.settings }
   try {
     return spawn(
       process.execPath,

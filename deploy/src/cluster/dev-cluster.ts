@@ -3,6 +3,7 @@
  * one data folder. Used by `stratalog dev`, the demo and the benchmarks.
  */
 import { join, resolve } from 'node:path'
+import { CommandError } from '../command-error.ts'
 import { BrokerProcess } from './broker-process.ts'
 import { planDevCluster } from './dev-topology.ts'
 
@@ -20,12 +21,28 @@ export interface DevClusterOptions {
   readonly settings?: Readonly<Record<string, string>>
 }
 
+/** What became of a broker that ended without being asked to. */
+export type BrokerNews =
+  | { readonly kind: 'ended'; readonly brokerId: number; readonly how: string }
+  | { readonly kind: 'back'; readonly brokerId: number; readonly address: string; readonly pid: number }
+
+/** A broker that ends again within this time of its start is not started anew for ever. */
+const SHORT_LIFE_MS = 10_000
+const SHORT_LIVES_MAX = 3
+const RESTART_DELAY_MS = 1000
+
 /** Running brokers. */
 export class DevCluster implements AsyncDisposable {
-  readonly brokers: readonly BrokerProcess[]
+  readonly #brokers: BrokerProcess[]
+  #stopping = false
 
-  private constructor(brokers: readonly BrokerProcess[]) {
-    this.brokers = brokers
+  private constructor(brokers: BrokerProcess[]) {
+    this.#brokers = brokers
+  }
+
+  /** As they run now, by id; a broker that was started anew has another process. */
+  get brokers(): readonly BrokerProcess[] {
+    return this.#brokers
   }
 
   /** Starts every broker; when one cannot start, those that did are stopped. Errors: as BrokerProcess.start. */
@@ -57,18 +74,58 @@ export class DevCluster implements AsyncDisposable {
     return this.brokers.map((broker) => broker.address).join(',')
   }
 
-  /** Resolves when any broker has ended, with a sentence that names it and its log. */
-  anyExited(): Promise<string> {
-    return Promise.race(
-      this.brokers.map(
-        async (broker) => `broker ${broker.brokerId} ${await broker.exited}; its log is ${broker.logPath}`,
-      ),
-    )
+  /**
+   * Starts brokers anew that end without being asked to, as whatever runs them in production would.
+   *
+   * @param tell hears of every end and every return.
+   * Rejects with a sentence about the broker when one cannot be kept up: it ends {@link SHORT_LIVES_MAX} times right after
+   * its start, or does not start. Resolves when the cluster is stopped.
+   */
+  async supervise(tell: (news: BrokerNews) => void): Promise<void> {
+    await Promise.all(this.#brokers.map((_, index) => this.#keepUp(index, tell)))
+  }
+
+  async #keepUp(index: number, tell: (news: BrokerNews) => void): Promise<void> {
+    let shortLives = 0
+    for (;;) {
+      const broker = this.#brokers[index]!
+      const startedMs = performance.now()
+      const how = await broker.exited
+      if (this.#stopping) return
+      const { brokerId, logPath } = broker
+      tell({ kind: 'ended', brokerId, how })
+      shortLives = performance.now() - startedMs < SHORT_LIFE_MS ? shortLives + 1 : 0
+      if (shortLives >= SHORT_LIVES_MAX) {
+        throw new CommandError(
+          'BROKER_EXITED',
+          `broker ${brokerId} ${how}, again and again`,
+          `read its log: ${logPath}`,
+        )
+      }
+      await new Promise((resolve) => setTimeout(resolve, RESTART_DELAY_MS))
+      if (this.#stopping) return
+      const next = await broker.again()
+      this.#brokers[index] = next
+      if (this.#stopping) await next.stop()
+      else tell({ kind: 'back', brokerId, address: next.address, pid: next.pid })
+    }
+  }
+
+  /** Starts a broker again that has ended; resolves when it serves. */
+  async restart(brokerId: number): Promise<void> {
+    const index = this.#brokers.findIndex((broker) => broker.brokerId === brokerId)
+    this.#brokers[index] = await this.#brokers[index]!.again()
+  }
+
+  /** Where brokers reach those of this cluster, for the setting `join`. */
+  get peerAddresses(): readonly string[] {
+    return this.#brokers.map((broker) => broker.peerAddress)
   }
 
   /** Stops every broker in order; the data stays. */
   async stop(): Promise<void> {
-    await Promise.all(this.brokers.map((broker) => broker.stop()))
+    this.#stopping = true
+    await Promise.all(this.#brokers.map((broker) => broker.stop()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,12 @@
 /**
  * What `stratalog dev` does: starts the cluster, says how to reach it, waits.
  */
-import { CommandError } from '../command-error.ts'
 import type { DevOptions } from '../commands/dev.ts'
+import type { OutputFormat } from '../output/failure.ts'
 import { ShutdownSignal } from '../shutdown-signal.ts'
-import { DevCluster } from './dev-cluster.ts'
+import { type BrokerNews, DevCluster } from './dev-cluster.ts'
 
-/** Runs until a signal asks for the end or a broker ends by itself (`BROKER_EXITED`). */
+/** Runs until a signal asks for the end; brokers that end by themselves are started again. */
 export async function runDev(options: DevOptions): Promise<void> {
   const shutdown = new ShutdownSignal()
   await using cluster = await DevCluster.start({
@@ -15,16 +15,25 @@ export async function runDev(options: DevOptions): Promise<void> {
     basePort: options.port,
   })
   announce(cluster, options)
-  await waitForEnd(cluster, shutdown)
+  await waitForEnd(cluster, shutdown, options.output)
 }
 
-/** Resolves at a signal; rejects with `BROKER_EXITED` when a broker ends that nobody asked to. */
-export async function waitForEnd(cluster: DevCluster, shutdown: ShutdownSignal): Promise<void> {
-  const ended = await Promise.race([shutdown.received.then(() => null), cluster.anyExited()])
-  // The terminal's Ctrl-C reaches the brokers too, and one may be gone before this process hears of it.
-  if (ended !== null && !shutdown.signal.aborted) {
-    throw new CommandError('BROKER_EXITED', ended, 'the last lines of that log say why')
-  }
+/** Keeps the brokers up until a signal; rejects with `BROKER_EXITED` when one cannot be kept up. */
+export async function waitForEnd(cluster: DevCluster, shutdown: ShutdownSignal, output: OutputFormat): Promise<void> {
+  const supervised = cluster.supervise((news) => {
+    // The terminal's Ctrl-C reaches the brokers too, and one may be gone before this process hears of it.
+    if (!shutdown.signal.aborted) process.stdout.write(`${output === 'table' ? sentenceOf(news) : eventOf(news)}\n`)
+  })
+  await Promise.race([shutdown.received, supervised])
+}
+
+function sentenceOf(news: BrokerNews): string {
+  if (news.kind === 'ended') return `broker ${news.brokerId} ${news.how}; it is started again`
+  return `broker ${news.brokerId} serves again at ${news.address}`
+}
+
+function eventOf({ kind, ...news }: BrokerNews): string {
+  return JSON.stringify({ event: `broker-${kind}`, ...news })
 }
 
 function announce(cluster: DevCluster, options: DevOptions): void {

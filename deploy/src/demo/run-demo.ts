@@ -33,7 +33,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     throw error
   }
   sayNext(cluster.bootstrap)
-  await waitForEnd(cluster, shutdown)
+  await waitForEnd(cluster, shutdown, 'table')
   say('stopping; the data stays')
 }
 

@@ -21,6 +21,10 @@ export interface FaultRates {
   readonly dropAfter: number
   /** The leader moves. */
   readonly move: number
+  /** A broker crashes: its streams break, it cannot be reached for a while, and its partitions are led by the other one. */
+  readonly crash: number
+  /** A broker stands still for a while: it takes everything, does nothing, and later goes on with what it took. */
+  readonly freeze: number
   /** The broker refuses for good. */
   readonly fatal: number
 }
@@ -36,9 +40,30 @@ interface ProducerEntry {
   readonly batches: WrittenBatch[]
 }
 
+/** Whether a broker works. */
+class ModelBroker {
+  downUntilMs = 0
+  frozenUntilMs = 0
+  readonly streams = new Set<ModelStream>()
+}
+
+/** A stream as its network sees it. */
+interface ModelStream {
+  /** Nothing more arrives. */
+  readonly breakDown: () => void
+  /** The client waits no more; what it wrote may arrive. */
+  readonly giveUp: () => void
+}
+
 class ModelPartition {
   leader = 0
   leaderEpoch = 1
+
+  moveTo(brokerId: number): void {
+    this.leader = brokerId
+    this.leaderEpoch++
+  }
+
   /** The values written, by offset. */
   readonly log: number[] = []
   readonly producers: Map<number, ProducerEntry> = new Map()
@@ -46,6 +71,13 @@ class ModelPartition {
 
 const TOPIC_ID = Buffer.alloc(16, 7)
 const BATCHES_REMEMBERED = 5
+const BROKER_COUNT = 2
+/** Time from a leader's crash or freeze to the next leader. */
+export const ELECTION_MS = 1_500
+/** How long a crashed or frozen broker stays away. */
+const OUTAGE_MS = 4_000
+/** After so long without an answer to a ping a connection is given up. */
+const KEEPALIVE_MS = 3_000
 
 /** See the head of this file. */
 export class ModelCluster {
@@ -54,8 +86,9 @@ export class ModelCluster {
   readonly #random: () => number
   readonly #rates: FaultRates
   readonly #recordsPerBatchMax: number
-  /** The leader of each partition as last looked up. */
-  readonly #known: number[]
+  /** The leader of each partition as last looked up, or as an error named it. */
+  readonly #known: { leader: number; leaderEpoch: number }[]
+  readonly #brokers = Array.from({ length: BROKER_COUNT }, () => new ModelBroker())
   /** Faults happen until then, ms. */
   readonly #faultsEndMs: number
   #nextProducerId = 1
@@ -75,7 +108,7 @@ export class ModelCluster {
     this.#recordsPerBatchMax = options.recordsPerBatchMax
     this.#faultsEndMs = options.time.nowMs + options.faultsForMs
     this.partitions = Array.from({ length: options.partitionCount }, () => new ModelPartition())
-    this.#known = this.partitions.map(() => -1)
+    this.#known = this.partitions.map(() => ({ leader: -1, leaderEpoch: 0 }))
   }
 
   /** The sender's port to this cluster. */
@@ -87,12 +120,17 @@ export class ModelCluster {
       after: (ms, callback) => time.after(ms, callback),
       random: this.#random,
       leaderOf: (_topic, partition): LeaderLookup => {
-        const leader = this.#known[partition]!
+        const { leader, leaderEpoch } = this.#known[partition]!
         if (leader < 0) return { kind: 'unknown' }
-        return { kind: 'leader', broker: address(leader), topicId: TOPIC_ID }
+        return { kind: 'leader', broker: address(leader), leaderEpoch, topicId: TOPIC_ID }
       },
       refresh: () => this.#refresh(),
-      applyLeader: () => false,
+      applyLeader: ({ partition, leader }) => {
+        const known = this.#known[partition ?? 0]!
+        if (leader === null || leader.leaderId === null || leader.leaderEpoch <= known.leaderEpoch) return false
+        this.#known[partition ?? 0] = { leader: leader.leaderId, leaderEpoch: leader.leaderEpoch }
+        return true
+      },
       openStream: (broker, handlers) => this.#openStream(broker.brokerId ?? -1, handlers),
     }
   }
@@ -108,10 +146,45 @@ export class ModelCluster {
   async #refresh(): Promise<StratalogError | null> {
     await this.#pause()
     if (this.#faulty(this.#rates.dropBefore)) return new StratalogError('NETWORK_EXCEPTION')
-    this.partitions.forEach(({ leader }, index) => {
-      this.#known[index] = leader
+    this.partitions.forEach(({ leader, leaderEpoch }, index) => {
+      if (leaderEpoch >= this.#known[index]!.leaderEpoch) this.#known[index] = { leader, leaderEpoch }
     })
     return null
+  }
+
+  /** Kills a broker: see FaultRates. */
+  crash(brokerId: number): void {
+    const broker = this.#brokers[brokerId]!
+    broker.downUntilMs = this.#time.nowMs + OUTAGE_MS
+    for (const stream of [...broker.streams]) stream.breakDown()
+    this.#elect(brokerId)
+  }
+
+  /** Stops a broker: see FaultRates. */
+  freeze(brokerId: number): void {
+    const broker = this.#brokers[brokerId]!
+    broker.frozenUntilMs = this.#time.nowMs + OUTAGE_MS
+    this.#time.after(KEEPALIVE_MS, () => {
+      if (this.#isFrozen(brokerId)) for (const stream of [...broker.streams]) stream.giveUp()
+    })
+    this.#elect(brokerId)
+  }
+
+  #isDown(brokerId: number): boolean {
+    return this.#time.nowMs < this.#brokers[brokerId]!.downUntilMs
+  }
+
+  #isFrozen(brokerId: number): boolean {
+    return this.#time.nowMs < this.#brokers[brokerId]!.frozenUntilMs
+  }
+
+  /** The other broker leads what this one led, after an election, if it works by then. */
+  #elect(brokerId: number): void {
+    const other = 1 - brokerId
+    this.#time.after(ELECTION_MS, () => {
+      if (this.#isDown(other) || this.#isFrozen(other)) return
+      for (const partition of this.partitions) if (partition.leader === brokerId) partition.moveTo(other)
+    })
   }
 
   #openStream(brokerId: number, handlers: ProduceHandlers): ProduceStream {
@@ -119,15 +192,46 @@ export class ModelCluster {
     let unwritten = 0
     let arrivesAtMs = 0
     let answersAtMs = 0
-    const breakDown = (): void => {
+    let readable = true
+    const backlog: stratalog.v1.ProduceRequest.$Properties[] = []
+    const broker = this.#brokers[brokerId]!
+    const end = (error: StratalogError): void => {
+      broker.streams.delete(stream)
       if (!open) return
       open = false
-      handlers.onEnd(new StratalogError('NETWORK_EXCEPTION'))
+      handlers.onEnd(error)
+    }
+    const breakDown = (): void => {
+      readable = false
+      end(new StratalogError('NETWORK_EXCEPTION'))
+    }
+    const stream: ModelStream = { breakDown, giveUp: () => end(new StratalogError('NETWORK_EXCEPTION')) }
+    broker.streams.add(stream)
+    if (this.#isDown(brokerId)) {
+      readable = false
+      this.#time.after(this.#latencyMs(), () => end(new StratalogError('BROKER_NOT_AVAILABLE')))
+    }
+    /** What a frozen broker's kernel has taken is read when it goes on, whether or not the client still waits. */
+    const thaw = (): void => {
+      for (;;) {
+        const message = backlog[0]
+        if (message === undefined) return
+        if (this.#isFrozen(brokerId)) break
+        backlog.shift()
+        process(message)
+      }
+      this.#time.after(broker.frozenUntilMs - this.#time.nowMs, thaw)
     }
     const receive = (message: stratalog.v1.ProduceRequest.$Properties): void => {
+      if (!this.#isFrozen(brokerId) && this.#faulty(this.#rates.freeze)) this.freeze(brokerId)
+      if (!this.#isFrozen(brokerId) && backlog.length === 0) process(message)
+      else if (backlog.push(message) === 1) this.#time.after(broker.frozenUntilMs - this.#time.nowMs, thaw)
+    }
+    const process = (message: stratalog.v1.ProduceRequest.$Properties): void => {
+      if (this.#faulty(this.#rates.crash)) this.crash(brokerId)
+      if (!readable) return
       unwritten--
-      if (!open) return
-      handlers.onDrain()
+      if (open) handlers.onDrain()
       if (this.#faulty(this.#rates.dropBefore)) {
         breakDown()
         return
@@ -152,6 +256,7 @@ export class ModelCluster {
       end: () => {},
       close: () => {
         open = false
+        broker.streams.delete(stream)
       },
     }
   }
@@ -174,14 +279,20 @@ export class ModelCluster {
   }
 
   #refusal(partition: ModelPartition, brokerId: number): StratalogError | null {
-    if (this.#faulty(this.#rates.move)) {
-      partition.leader = 1 - partition.leader
-      partition.leaderEpoch++
-    }
-    if (partition.leader !== brokerId) return new StratalogError('NOT_LEADER_OR_FOLLOWER')
+    if (this.#faulty(this.#rates.move) && !this.#isDown(1 - partition.leader)) partition.moveTo(1 - partition.leader)
+    if (partition.leader !== brokerId) return this.#notLeader(partition)
     if (this.#faulty(this.#rates.refuse)) return new StratalogError('OVERLOADED')
     if (this.#faulty(this.#rates.fatal)) return new StratalogError('INVALID_RECORD')
     return null
+  }
+
+  /** Names the leader, or does not know it. */
+  #notLeader({ leader, leaderEpoch }: ModelPartition): StratalogError {
+    if (this.#random() < 0.5) return new StratalogError('NOT_LEADER_OR_FOLLOWER')
+    const { brokerId, host, port } = address(leader)
+    return new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, {
+      leader: { leaderId: brokerId, leaderEpoch, host, port },
+    })
   }
 
   #faulty(rate: number): boolean {

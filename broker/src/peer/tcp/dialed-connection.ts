@@ -80,7 +80,7 @@ export class DialedConnection {
     const { receivedBytes } = this.#connection
     this.#silentTicks = receivedBytes === this.#receivedBytes ? this.#silentTicks + 1 : 0
     this.#receivedBytes = receivedBytes
-    if (this.#silentTicks <= ticksMax) this.#connection.sendFrame({ kind: 'ping' })
+    if (this.#silentTicks < ticksMax) this.#connection.sendFrame({ kind: 'ping' })
     else this.close(`it was silent for ${this.#silentTicks * this.#context.limits.pingIntervalMs} ms`)
   }
 
