@@ -1125,6 +1125,1575 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a DescribePartitionsRequest.
+         * @deprecated Use stratalog.v1.DescribePartitionsRequest.$Properties instead.
+         */
+        interface IDescribePartitionsRequest extends stratalog.v1.DescribePartitionsRequest.$Properties {
+        }
+
+        /** Represents a DescribePartitionsRequest. */
+        class DescribePartitionsRequest {
+
+            /**
+             * Constructs a new DescribePartitionsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribePartitionsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribePartitionsRequest topics. */
+            topics: string[];
+
+            /** DescribePartitionsRequest includeInternal. */
+            includeInternal: boolean;
+
+            /** DescribePartitionsRequest onlyProblems. */
+            onlyProblems: boolean;
+
+            /**
+             * Creates a new DescribePartitionsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribePartitionsRequest instance
+             */
+            static create(properties: stratalog.v1.DescribePartitionsRequest.$Shape): stratalog.v1.DescribePartitionsRequest & stratalog.v1.DescribePartitionsRequest.$Shape;
+            static create(properties?: stratalog.v1.DescribePartitionsRequest.$Properties): stratalog.v1.DescribePartitionsRequest;
+
+            /**
+             * Encodes the specified DescribePartitionsRequest message. Does not implicitly {@link stratalog.v1.DescribePartitionsRequest.verify|verify} messages.
+             * @param message DescribePartitionsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribePartitionsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribePartitionsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribePartitionsRequest & stratalog.v1.DescribePartitionsRequest.$Shape} DescribePartitionsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribePartitionsRequest & stratalog.v1.DescribePartitionsRequest.$Shape;
+        }
+
+        namespace DescribePartitionsRequest {
+
+            /** Properties of a DescribePartitionsRequest. */
+            interface $Properties {
+
+                /** DescribePartitionsRequest topics */
+                topics?: (string[]|null);
+
+                /** DescribePartitionsRequest includeInternal */
+                includeInternal?: (boolean|null);
+
+                /** DescribePartitionsRequest onlyProblems */
+                onlyProblems?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribePartitionsRequest. */
+            type $Shape = stratalog.v1.DescribePartitionsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DescribePartitionsResponse.
+         * @deprecated Use stratalog.v1.DescribePartitionsResponse.$Properties instead.
+         */
+        interface IDescribePartitionsResponse extends stratalog.v1.DescribePartitionsResponse.$Properties {
+        }
+
+        /** Represents a DescribePartitionsResponse. */
+        class DescribePartitionsResponse {
+
+            /**
+             * Constructs a new DescribePartitionsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribePartitionsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribePartitionsResponse partitions. */
+            partitions: stratalog.v1.PartitionStatus.$Properties[];
+
+            /**
+             * Creates a new DescribePartitionsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribePartitionsResponse instance
+             */
+            static create(properties: stratalog.v1.DescribePartitionsResponse.$Shape): stratalog.v1.DescribePartitionsResponse & stratalog.v1.DescribePartitionsResponse.$Shape;
+            static create(properties?: stratalog.v1.DescribePartitionsResponse.$Properties): stratalog.v1.DescribePartitionsResponse;
+
+            /**
+             * Encodes the specified DescribePartitionsResponse message. Does not implicitly {@link stratalog.v1.DescribePartitionsResponse.verify|verify} messages.
+             * @param message DescribePartitionsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribePartitionsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribePartitionsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribePartitionsResponse & stratalog.v1.DescribePartitionsResponse.$Shape} DescribePartitionsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribePartitionsResponse & stratalog.v1.DescribePartitionsResponse.$Shape;
+        }
+
+        namespace DescribePartitionsResponse {
+
+            /** Properties of a DescribePartitionsResponse. */
+            interface $Properties {
+
+                /** DescribePartitionsResponse partitions */
+                partitions?: (stratalog.v1.PartitionStatus.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribePartitionsResponse. */
+            type $Shape = stratalog.v1.DescribePartitionsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a PartitionStatus.
+         * @deprecated Use stratalog.v1.PartitionStatus.$Properties instead.
+         */
+        interface IPartitionStatus extends stratalog.v1.PartitionStatus.$Properties {
+        }
+
+        /** Represents a PartitionStatus. */
+        class PartitionStatus {
+
+            /**
+             * Constructs a new PartitionStatus.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PartitionStatus.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PartitionStatus topic. */
+            topic: string;
+
+            /** PartitionStatus topicId. */
+            topicId: Uint8Array;
+
+            /** PartitionStatus partition. */
+            partition: number;
+
+            /** PartitionStatus leader. */
+            leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** PartitionStatus replicas. */
+            replicas: stratalog.v1.ReplicaStatus.$Properties[];
+
+            /** PartitionStatus targetReplicas. */
+            targetReplicas: number[];
+
+            /** PartitionStatus problems. */
+            problems: stratalog.v1.PartitionProblem[];
+
+            /** PartitionStatus logStartOffset. */
+            logStartOffset: number;
+
+            /** PartitionStatus highWatermark. */
+            highWatermark: number;
+
+            /** PartitionStatus visibleEnd. */
+            visibleEnd: number;
+
+            /** PartitionStatus logBytes. */
+            logBytes: number;
+
+            /** PartitionStatus segmentCount. */
+            segmentCount: number;
+
+            /**
+             * Creates a new PartitionStatus instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PartitionStatus instance
+             */
+            static create(properties: stratalog.v1.PartitionStatus.$Shape): stratalog.v1.PartitionStatus & stratalog.v1.PartitionStatus.$Shape;
+            static create(properties?: stratalog.v1.PartitionStatus.$Properties): stratalog.v1.PartitionStatus;
+
+            /**
+             * Encodes the specified PartitionStatus message. Does not implicitly {@link stratalog.v1.PartitionStatus.verify|verify} messages.
+             * @param message PartitionStatus message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PartitionStatus.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PartitionStatus message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PartitionStatus & stratalog.v1.PartitionStatus.$Shape} PartitionStatus
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PartitionStatus & stratalog.v1.PartitionStatus.$Shape;
+        }
+
+        namespace PartitionStatus {
+
+            /** Properties of a PartitionStatus. */
+            interface $Properties {
+
+                /** PartitionStatus topic */
+                topic?: (string|null);
+
+                /** PartitionStatus topicId */
+                topicId?: (Uint8Array|null);
+
+                /** PartitionStatus partition */
+                partition?: (number|null);
+
+                /** PartitionStatus leader */
+                leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** PartitionStatus replicas */
+                replicas?: (stratalog.v1.ReplicaStatus.$Properties[]|null);
+
+                /** PartitionStatus targetReplicas */
+                targetReplicas?: (number[]|null);
+
+                /** PartitionStatus problems */
+                problems?: (stratalog.v1.PartitionProblem[]|null);
+
+                /** PartitionStatus logStartOffset */
+                logStartOffset?: (number|null);
+
+                /** PartitionStatus highWatermark */
+                highWatermark?: (number|null);
+
+                /** PartitionStatus visibleEnd */
+                visibleEnd?: (number|null);
+
+                /** PartitionStatus logBytes */
+                logBytes?: (number|null);
+
+                /** PartitionStatus segmentCount */
+                segmentCount?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PartitionStatus. */
+            type $Shape = stratalog.v1.PartitionStatus.$Properties;
+        }
+
+        /**
+         * Properties of a ReplicaStatus.
+         * @deprecated Use stratalog.v1.ReplicaStatus.$Properties instead.
+         */
+        interface IReplicaStatus extends stratalog.v1.ReplicaStatus.$Properties {
+        }
+
+        /** Represents a ReplicaStatus. */
+        class ReplicaStatus {
+
+            /**
+             * Constructs a new ReplicaStatus.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ReplicaStatus.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReplicaStatus brokerId. */
+            brokerId: number;
+
+            /** ReplicaStatus generation. */
+            generation: number;
+
+            /** ReplicaStatus role. */
+            role: stratalog.v1.ReplicaRole;
+
+            /** ReplicaStatus logEndOffset. */
+            logEndOffset: number;
+
+            /** ReplicaStatus lagOffsets. */
+            lagOffsets: number;
+
+            /** ReplicaStatus live. */
+            live: boolean;
+
+            /** ReplicaStatus caughtUp. */
+            caughtUp: boolean;
+
+            /**
+             * Creates a new ReplicaStatus instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ReplicaStatus instance
+             */
+            static create(properties: stratalog.v1.ReplicaStatus.$Shape): stratalog.v1.ReplicaStatus & stratalog.v1.ReplicaStatus.$Shape;
+            static create(properties?: stratalog.v1.ReplicaStatus.$Properties): stratalog.v1.ReplicaStatus;
+
+            /**
+             * Encodes the specified ReplicaStatus message. Does not implicitly {@link stratalog.v1.ReplicaStatus.verify|verify} messages.
+             * @param message ReplicaStatus message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ReplicaStatus.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReplicaStatus message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ReplicaStatus & stratalog.v1.ReplicaStatus.$Shape} ReplicaStatus
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ReplicaStatus & stratalog.v1.ReplicaStatus.$Shape;
+        }
+
+        namespace ReplicaStatus {
+
+            /** Properties of a ReplicaStatus. */
+            interface $Properties {
+
+                /** ReplicaStatus brokerId */
+                brokerId?: (number|null);
+
+                /** ReplicaStatus generation */
+                generation?: (number|null);
+
+                /** ReplicaStatus role */
+                role?: (stratalog.v1.ReplicaRole|null);
+
+                /** ReplicaStatus logEndOffset */
+                logEndOffset?: (number|null);
+
+                /** ReplicaStatus lagOffsets */
+                lagOffsets?: (number|null);
+
+                /** ReplicaStatus live */
+                live?: (boolean|null);
+
+                /** ReplicaStatus caughtUp */
+                caughtUp?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReplicaStatus. */
+            type $Shape = stratalog.v1.ReplicaStatus.$Properties;
+        }
+
+        /** ReplicaRole enum. */
+        enum ReplicaRole {
+
+            /** REPLICA_ROLE_UNSPECIFIED value */
+            REPLICA_ROLE_UNSPECIFIED = 0,
+
+            /** REPLICA_ROLE_LEADER value */
+            REPLICA_ROLE_LEADER = 1,
+
+            /** REPLICA_ROLE_VOTER value */
+            REPLICA_ROLE_VOTER = 2,
+
+            /** REPLICA_ROLE_LEARNER value */
+            REPLICA_ROLE_LEARNER = 3,
+
+            /** REPLICA_ROLE_MISSING value */
+            REPLICA_ROLE_MISSING = 4
+        }
+
+        /** PartitionProblem enum. */
+        enum PartitionProblem {
+
+            /** PARTITION_PROBLEM_UNSPECIFIED value */
+            PARTITION_PROBLEM_UNSPECIFIED = 0,
+
+            /** PARTITION_PROBLEM_LEADERLESS value */
+            PARTITION_PROBLEM_LEADERLESS = 1,
+
+            /** PARTITION_PROBLEM_UNDER_REPLICATED value */
+            PARTITION_PROBLEM_UNDER_REPLICATED = 2,
+
+            /** PARTITION_PROBLEM_DAMAGED value */
+            PARTITION_PROBLEM_DAMAGED = 3,
+
+            /** PARTITION_PROBLEM_DISK_FULL value */
+            PARTITION_PROBLEM_DISK_FULL = 4
+        }
+
+        /**
+         * Properties of a MovePartitionRequest.
+         * @deprecated Use stratalog.v1.MovePartitionRequest.$Properties instead.
+         */
+        interface IMovePartitionRequest extends stratalog.v1.MovePartitionRequest.$Properties {
+        }
+
+        /** Represents a MovePartitionRequest. */
+        class MovePartitionRequest {
+
+            /**
+             * Constructs a new MovePartitionRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MovePartitionRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MovePartitionRequest topic. */
+            topic: string;
+
+            /** MovePartitionRequest partition. */
+            partition: number;
+
+            /** MovePartitionRequest replicas. */
+            replicas: number[];
+
+            /** MovePartitionRequest validateOnly. */
+            validateOnly: boolean;
+
+            /**
+             * Creates a new MovePartitionRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MovePartitionRequest instance
+             */
+            static create(properties: stratalog.v1.MovePartitionRequest.$Shape): stratalog.v1.MovePartitionRequest & stratalog.v1.MovePartitionRequest.$Shape;
+            static create(properties?: stratalog.v1.MovePartitionRequest.$Properties): stratalog.v1.MovePartitionRequest;
+
+            /**
+             * Encodes the specified MovePartitionRequest message. Does not implicitly {@link stratalog.v1.MovePartitionRequest.verify|verify} messages.
+             * @param message MovePartitionRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MovePartitionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MovePartitionRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MovePartitionRequest & stratalog.v1.MovePartitionRequest.$Shape} MovePartitionRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MovePartitionRequest & stratalog.v1.MovePartitionRequest.$Shape;
+        }
+
+        namespace MovePartitionRequest {
+
+            /** Properties of a MovePartitionRequest. */
+            interface $Properties {
+
+                /** MovePartitionRequest topic */
+                topic?: (string|null);
+
+                /** MovePartitionRequest partition */
+                partition?: (number|null);
+
+                /** MovePartitionRequest replicas */
+                replicas?: (number[]|null);
+
+                /** MovePartitionRequest validateOnly */
+                validateOnly?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MovePartitionRequest. */
+            type $Shape = stratalog.v1.MovePartitionRequest.$Properties;
+        }
+
+        /**
+         * Properties of a MovePartitionResponse.
+         * @deprecated Use stratalog.v1.MovePartitionResponse.$Properties instead.
+         */
+        interface IMovePartitionResponse extends stratalog.v1.MovePartitionResponse.$Properties {
+        }
+
+        /** Represents a MovePartitionResponse. */
+        class MovePartitionResponse {
+
+            /**
+             * Constructs a new MovePartitionResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MovePartitionResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MovePartitionResponse replicas. */
+            replicas: number[];
+
+            /** MovePartitionResponse targetReplicas. */
+            targetReplicas: number[];
+
+            /**
+             * Creates a new MovePartitionResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MovePartitionResponse instance
+             */
+            static create(properties: stratalog.v1.MovePartitionResponse.$Shape): stratalog.v1.MovePartitionResponse & stratalog.v1.MovePartitionResponse.$Shape;
+            static create(properties?: stratalog.v1.MovePartitionResponse.$Properties): stratalog.v1.MovePartitionResponse;
+
+            /**
+             * Encodes the specified MovePartitionResponse message. Does not implicitly {@link stratalog.v1.MovePartitionResponse.verify|verify} messages.
+             * @param message MovePartitionResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MovePartitionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MovePartitionResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MovePartitionResponse & stratalog.v1.MovePartitionResponse.$Shape} MovePartitionResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MovePartitionResponse & stratalog.v1.MovePartitionResponse.$Shape;
+        }
+
+        namespace MovePartitionResponse {
+
+            /** Properties of a MovePartitionResponse. */
+            interface $Properties {
+
+                /** MovePartitionResponse replicas */
+                replicas?: (number[]|null);
+
+                /** MovePartitionResponse targetReplicas */
+                targetReplicas?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MovePartitionResponse. */
+            type $Shape = stratalog.v1.MovePartitionResponse.$Properties;
+        }
+
+        /**
+         * Properties of a CancelMoveRequest.
+         * @deprecated Use stratalog.v1.CancelMoveRequest.$Properties instead.
+         */
+        interface ICancelMoveRequest extends stratalog.v1.CancelMoveRequest.$Properties {
+        }
+
+        /** Represents a CancelMoveRequest. */
+        class CancelMoveRequest {
+
+            /**
+             * Constructs a new CancelMoveRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CancelMoveRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CancelMoveRequest topic. */
+            topic: string;
+
+            /** CancelMoveRequest partition. */
+            partition: number;
+
+            /**
+             * Creates a new CancelMoveRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CancelMoveRequest instance
+             */
+            static create(properties: stratalog.v1.CancelMoveRequest.$Shape): stratalog.v1.CancelMoveRequest & stratalog.v1.CancelMoveRequest.$Shape;
+            static create(properties?: stratalog.v1.CancelMoveRequest.$Properties): stratalog.v1.CancelMoveRequest;
+
+            /**
+             * Encodes the specified CancelMoveRequest message. Does not implicitly {@link stratalog.v1.CancelMoveRequest.verify|verify} messages.
+             * @param message CancelMoveRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CancelMoveRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CancelMoveRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CancelMoveRequest & stratalog.v1.CancelMoveRequest.$Shape} CancelMoveRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CancelMoveRequest & stratalog.v1.CancelMoveRequest.$Shape;
+        }
+
+        namespace CancelMoveRequest {
+
+            /** Properties of a CancelMoveRequest. */
+            interface $Properties {
+
+                /** CancelMoveRequest topic */
+                topic?: (string|null);
+
+                /** CancelMoveRequest partition */
+                partition?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CancelMoveRequest. */
+            type $Shape = stratalog.v1.CancelMoveRequest.$Properties;
+        }
+
+        /**
+         * Properties of a CancelMoveResponse.
+         * @deprecated Use stratalog.v1.CancelMoveResponse.$Properties instead.
+         */
+        interface ICancelMoveResponse extends stratalog.v1.CancelMoveResponse.$Properties {
+        }
+
+        /** Represents a CancelMoveResponse. */
+        class CancelMoveResponse {
+
+            /**
+             * Constructs a new CancelMoveResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CancelMoveResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CancelMoveResponse replicas. */
+            replicas: number[];
+
+            /**
+             * Creates a new CancelMoveResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CancelMoveResponse instance
+             */
+            static create(properties: stratalog.v1.CancelMoveResponse.$Shape): stratalog.v1.CancelMoveResponse & stratalog.v1.CancelMoveResponse.$Shape;
+            static create(properties?: stratalog.v1.CancelMoveResponse.$Properties): stratalog.v1.CancelMoveResponse;
+
+            /**
+             * Encodes the specified CancelMoveResponse message. Does not implicitly {@link stratalog.v1.CancelMoveResponse.verify|verify} messages.
+             * @param message CancelMoveResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CancelMoveResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CancelMoveResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CancelMoveResponse & stratalog.v1.CancelMoveResponse.$Shape} CancelMoveResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CancelMoveResponse & stratalog.v1.CancelMoveResponse.$Shape;
+        }
+
+        namespace CancelMoveResponse {
+
+            /** Properties of a CancelMoveResponse. */
+            interface $Properties {
+
+                /** CancelMoveResponse replicas */
+                replicas?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CancelMoveResponse. */
+            type $Shape = stratalog.v1.CancelMoveResponse.$Properties;
+        }
+
+        /**
+         * Properties of a TransferLeaderRequest.
+         * @deprecated Use stratalog.v1.TransferLeaderRequest.$Properties instead.
+         */
+        interface ITransferLeaderRequest extends stratalog.v1.TransferLeaderRequest.$Properties {
+        }
+
+        /** Represents a TransferLeaderRequest. */
+        class TransferLeaderRequest {
+
+            /**
+             * Constructs a new TransferLeaderRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.TransferLeaderRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TransferLeaderRequest topic. */
+            topic: string;
+
+            /** TransferLeaderRequest partition. */
+            partition: number;
+
+            /** TransferLeaderRequest brokerId. */
+            brokerId?: (number|null);
+
+            /**
+             * Creates a new TransferLeaderRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TransferLeaderRequest instance
+             */
+            static create(properties: stratalog.v1.TransferLeaderRequest.$Shape): stratalog.v1.TransferLeaderRequest & stratalog.v1.TransferLeaderRequest.$Shape;
+            static create(properties?: stratalog.v1.TransferLeaderRequest.$Properties): stratalog.v1.TransferLeaderRequest;
+
+            /**
+             * Encodes the specified TransferLeaderRequest message. Does not implicitly {@link stratalog.v1.TransferLeaderRequest.verify|verify} messages.
+             * @param message TransferLeaderRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.TransferLeaderRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TransferLeaderRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.TransferLeaderRequest & stratalog.v1.TransferLeaderRequest.$Shape} TransferLeaderRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.TransferLeaderRequest & stratalog.v1.TransferLeaderRequest.$Shape;
+        }
+
+        namespace TransferLeaderRequest {
+
+            /** Properties of a TransferLeaderRequest. */
+            interface $Properties {
+
+                /** TransferLeaderRequest topic */
+                topic?: (string|null);
+
+                /** TransferLeaderRequest partition */
+                partition?: (number|null);
+
+                /** TransferLeaderRequest brokerId */
+                brokerId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TransferLeaderRequest. */
+            type $Shape = stratalog.v1.TransferLeaderRequest.$Properties;
+        }
+
+        /**
+         * Properties of a TransferLeaderResponse.
+         * @deprecated Use stratalog.v1.TransferLeaderResponse.$Properties instead.
+         */
+        interface ITransferLeaderResponse extends stratalog.v1.TransferLeaderResponse.$Properties {
+        }
+
+        /** Represents a TransferLeaderResponse. */
+        class TransferLeaderResponse {
+
+            /**
+             * Constructs a new TransferLeaderResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.TransferLeaderResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TransferLeaderResponse leader. */
+            leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /**
+             * Creates a new TransferLeaderResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TransferLeaderResponse instance
+             */
+            static create(properties: stratalog.v1.TransferLeaderResponse.$Shape): stratalog.v1.TransferLeaderResponse & stratalog.v1.TransferLeaderResponse.$Shape;
+            static create(properties?: stratalog.v1.TransferLeaderResponse.$Properties): stratalog.v1.TransferLeaderResponse;
+
+            /**
+             * Encodes the specified TransferLeaderResponse message. Does not implicitly {@link stratalog.v1.TransferLeaderResponse.verify|verify} messages.
+             * @param message TransferLeaderResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.TransferLeaderResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TransferLeaderResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.TransferLeaderResponse & stratalog.v1.TransferLeaderResponse.$Shape} TransferLeaderResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.TransferLeaderResponse & stratalog.v1.TransferLeaderResponse.$Shape;
+        }
+
+        namespace TransferLeaderResponse {
+
+            /** Properties of a TransferLeaderResponse. */
+            interface $Properties {
+
+                /** TransferLeaderResponse leader */
+                leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TransferLeaderResponse. */
+            type $Shape = stratalog.v1.TransferLeaderResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DrainBrokerRequest.
+         * @deprecated Use stratalog.v1.DrainBrokerRequest.$Properties instead.
+         */
+        interface IDrainBrokerRequest extends stratalog.v1.DrainBrokerRequest.$Properties {
+        }
+
+        /** Represents a DrainBrokerRequest. */
+        class DrainBrokerRequest {
+
+            /**
+             * Constructs a new DrainBrokerRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DrainBrokerRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DrainBrokerRequest brokerId. */
+            brokerId: number;
+
+            /** DrainBrokerRequest undo. */
+            undo: boolean;
+
+            /** DrainBrokerRequest validateOnly. */
+            validateOnly: boolean;
+
+            /**
+             * Creates a new DrainBrokerRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DrainBrokerRequest instance
+             */
+            static create(properties: stratalog.v1.DrainBrokerRequest.$Shape): stratalog.v1.DrainBrokerRequest & stratalog.v1.DrainBrokerRequest.$Shape;
+            static create(properties?: stratalog.v1.DrainBrokerRequest.$Properties): stratalog.v1.DrainBrokerRequest;
+
+            /**
+             * Encodes the specified DrainBrokerRequest message. Does not implicitly {@link stratalog.v1.DrainBrokerRequest.verify|verify} messages.
+             * @param message DrainBrokerRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DrainBrokerRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DrainBrokerRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DrainBrokerRequest & stratalog.v1.DrainBrokerRequest.$Shape} DrainBrokerRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DrainBrokerRequest & stratalog.v1.DrainBrokerRequest.$Shape;
+        }
+
+        namespace DrainBrokerRequest {
+
+            /** Properties of a DrainBrokerRequest. */
+            interface $Properties {
+
+                /** DrainBrokerRequest brokerId */
+                brokerId?: (number|null);
+
+                /** DrainBrokerRequest undo */
+                undo?: (boolean|null);
+
+                /** DrainBrokerRequest validateOnly */
+                validateOnly?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DrainBrokerRequest. */
+            type $Shape = stratalog.v1.DrainBrokerRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DrainBrokerResponse.
+         * @deprecated Use stratalog.v1.DrainBrokerResponse.$Properties instead.
+         */
+        interface IDrainBrokerResponse extends stratalog.v1.DrainBrokerResponse.$Properties {
+        }
+
+        /** Represents a DrainBrokerResponse. */
+        class DrainBrokerResponse {
+
+            /**
+             * Constructs a new DrainBrokerResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DrainBrokerResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DrainBrokerResponse broker. */
+            broker?: (stratalog.v1.BrokerInfo.$Properties|null);
+
+            /**
+             * Creates a new DrainBrokerResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DrainBrokerResponse instance
+             */
+            static create(properties: stratalog.v1.DrainBrokerResponse.$Shape): stratalog.v1.DrainBrokerResponse & stratalog.v1.DrainBrokerResponse.$Shape;
+            static create(properties?: stratalog.v1.DrainBrokerResponse.$Properties): stratalog.v1.DrainBrokerResponse;
+
+            /**
+             * Encodes the specified DrainBrokerResponse message. Does not implicitly {@link stratalog.v1.DrainBrokerResponse.verify|verify} messages.
+             * @param message DrainBrokerResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DrainBrokerResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DrainBrokerResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DrainBrokerResponse & stratalog.v1.DrainBrokerResponse.$Shape} DrainBrokerResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DrainBrokerResponse & stratalog.v1.DrainBrokerResponse.$Shape;
+        }
+
+        namespace DrainBrokerResponse {
+
+            /** Properties of a DrainBrokerResponse. */
+            interface $Properties {
+
+                /** DrainBrokerResponse broker */
+                broker?: (stratalog.v1.BrokerInfo.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DrainBrokerResponse. */
+            type $Shape = stratalog.v1.DrainBrokerResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DecommissionBrokerRequest.
+         * @deprecated Use stratalog.v1.DecommissionBrokerRequest.$Properties instead.
+         */
+        interface IDecommissionBrokerRequest extends stratalog.v1.DecommissionBrokerRequest.$Properties {
+        }
+
+        /** Represents a DecommissionBrokerRequest. */
+        class DecommissionBrokerRequest {
+
+            /**
+             * Constructs a new DecommissionBrokerRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DecommissionBrokerRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DecommissionBrokerRequest brokerId. */
+            brokerId: number;
+
+            /** DecommissionBrokerRequest cancel. */
+            cancel: boolean;
+
+            /** DecommissionBrokerRequest validateOnly. */
+            validateOnly: boolean;
+
+            /**
+             * Creates a new DecommissionBrokerRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DecommissionBrokerRequest instance
+             */
+            static create(properties: stratalog.v1.DecommissionBrokerRequest.$Shape): stratalog.v1.DecommissionBrokerRequest & stratalog.v1.DecommissionBrokerRequest.$Shape;
+            static create(properties?: stratalog.v1.DecommissionBrokerRequest.$Properties): stratalog.v1.DecommissionBrokerRequest;
+
+            /**
+             * Encodes the specified DecommissionBrokerRequest message. Does not implicitly {@link stratalog.v1.DecommissionBrokerRequest.verify|verify} messages.
+             * @param message DecommissionBrokerRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DecommissionBrokerRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DecommissionBrokerRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DecommissionBrokerRequest & stratalog.v1.DecommissionBrokerRequest.$Shape} DecommissionBrokerRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DecommissionBrokerRequest & stratalog.v1.DecommissionBrokerRequest.$Shape;
+        }
+
+        namespace DecommissionBrokerRequest {
+
+            /** Properties of a DecommissionBrokerRequest. */
+            interface $Properties {
+
+                /** DecommissionBrokerRequest brokerId */
+                brokerId?: (number|null);
+
+                /** DecommissionBrokerRequest cancel */
+                cancel?: (boolean|null);
+
+                /** DecommissionBrokerRequest validateOnly */
+                validateOnly?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DecommissionBrokerRequest. */
+            type $Shape = stratalog.v1.DecommissionBrokerRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DecommissionBrokerResponse.
+         * @deprecated Use stratalog.v1.DecommissionBrokerResponse.$Properties instead.
+         */
+        interface IDecommissionBrokerResponse extends stratalog.v1.DecommissionBrokerResponse.$Properties {
+        }
+
+        /** Represents a DecommissionBrokerResponse. */
+        class DecommissionBrokerResponse {
+
+            /**
+             * Constructs a new DecommissionBrokerResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DecommissionBrokerResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DecommissionBrokerResponse broker. */
+            broker?: (stratalog.v1.BrokerInfo.$Properties|null);
+
+            /**
+             * Creates a new DecommissionBrokerResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DecommissionBrokerResponse instance
+             */
+            static create(properties: stratalog.v1.DecommissionBrokerResponse.$Shape): stratalog.v1.DecommissionBrokerResponse & stratalog.v1.DecommissionBrokerResponse.$Shape;
+            static create(properties?: stratalog.v1.DecommissionBrokerResponse.$Properties): stratalog.v1.DecommissionBrokerResponse;
+
+            /**
+             * Encodes the specified DecommissionBrokerResponse message. Does not implicitly {@link stratalog.v1.DecommissionBrokerResponse.verify|verify} messages.
+             * @param message DecommissionBrokerResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DecommissionBrokerResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DecommissionBrokerResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DecommissionBrokerResponse & stratalog.v1.DecommissionBrokerResponse.$Shape} DecommissionBrokerResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DecommissionBrokerResponse & stratalog.v1.DecommissionBrokerResponse.$Shape;
+        }
+
+        namespace DecommissionBrokerResponse {
+
+            /** Properties of a DecommissionBrokerResponse. */
+            interface $Properties {
+
+                /** DecommissionBrokerResponse broker */
+                broker?: (stratalog.v1.BrokerInfo.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DecommissionBrokerResponse. */
+            type $Shape = stratalog.v1.DecommissionBrokerResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DescribeQuorumRequest.
+         * @deprecated Use stratalog.v1.DescribeQuorumRequest.$Properties instead.
+         */
+        interface IDescribeQuorumRequest extends stratalog.v1.DescribeQuorumRequest.$Properties {
+        }
+
+        /** Represents a DescribeQuorumRequest. */
+        class DescribeQuorumRequest {
+
+            /**
+             * Constructs a new DescribeQuorumRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeQuorumRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new DescribeQuorumRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeQuorumRequest instance
+             */
+            static create(properties: stratalog.v1.DescribeQuorumRequest.$Shape): stratalog.v1.DescribeQuorumRequest & stratalog.v1.DescribeQuorumRequest.$Shape;
+            static create(properties?: stratalog.v1.DescribeQuorumRequest.$Properties): stratalog.v1.DescribeQuorumRequest;
+
+            /**
+             * Encodes the specified DescribeQuorumRequest message. Does not implicitly {@link stratalog.v1.DescribeQuorumRequest.verify|verify} messages.
+             * @param message DescribeQuorumRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeQuorumRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeQuorumRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeQuorumRequest & stratalog.v1.DescribeQuorumRequest.$Shape} DescribeQuorumRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeQuorumRequest & stratalog.v1.DescribeQuorumRequest.$Shape;
+        }
+
+        namespace DescribeQuorumRequest {
+
+            /** Properties of a DescribeQuorumRequest. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeQuorumRequest. */
+            type $Shape = stratalog.v1.DescribeQuorumRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DescribeQuorumResponse.
+         * @deprecated Use stratalog.v1.DescribeQuorumResponse.$Properties instead.
+         */
+        interface IDescribeQuorumResponse extends stratalog.v1.DescribeQuorumResponse.$Properties {
+        }
+
+        /** Represents a DescribeQuorumResponse. */
+        class DescribeQuorumResponse {
+
+            /**
+             * Constructs a new DescribeQuorumResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeQuorumResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribeQuorumResponse leaderId. */
+            leaderId: number;
+
+            /** DescribeQuorumResponse leaderEpoch. */
+            leaderEpoch: number;
+
+            /** DescribeQuorumResponse highWatermark. */
+            highWatermark: number;
+
+            /** DescribeQuorumResponse voters. */
+            voters: stratalog.v1.ReplicaStatus.$Properties[];
+
+            /** DescribeQuorumResponse observers. */
+            observers: stratalog.v1.ReplicaStatus.$Properties[];
+
+            /**
+             * Creates a new DescribeQuorumResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeQuorumResponse instance
+             */
+            static create(properties: stratalog.v1.DescribeQuorumResponse.$Shape): stratalog.v1.DescribeQuorumResponse & stratalog.v1.DescribeQuorumResponse.$Shape;
+            static create(properties?: stratalog.v1.DescribeQuorumResponse.$Properties): stratalog.v1.DescribeQuorumResponse;
+
+            /**
+             * Encodes the specified DescribeQuorumResponse message. Does not implicitly {@link stratalog.v1.DescribeQuorumResponse.verify|verify} messages.
+             * @param message DescribeQuorumResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeQuorumResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeQuorumResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeQuorumResponse & stratalog.v1.DescribeQuorumResponse.$Shape} DescribeQuorumResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeQuorumResponse & stratalog.v1.DescribeQuorumResponse.$Shape;
+        }
+
+        namespace DescribeQuorumResponse {
+
+            /** Properties of a DescribeQuorumResponse. */
+            interface $Properties {
+
+                /** DescribeQuorumResponse leaderId */
+                leaderId?: (number|null);
+
+                /** DescribeQuorumResponse leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** DescribeQuorumResponse highWatermark */
+                highWatermark?: (number|null);
+
+                /** DescribeQuorumResponse voters */
+                voters?: (stratalog.v1.ReplicaStatus.$Properties[]|null);
+
+                /** DescribeQuorumResponse observers */
+                observers?: (stratalog.v1.ReplicaStatus.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeQuorumResponse. */
+            type $Shape = stratalog.v1.DescribeQuorumResponse.$Properties;
+        }
+
+        /** Acks enum. */
+        enum Acks {
+
+            /** ACKS_UNSPECIFIED value */
+            ACKS_UNSPECIFIED = 0,
+
+            /** ACKS_ALL value */
+            ACKS_ALL = 1,
+
+            /** ACKS_LEADER value */
+            ACKS_LEADER = 2,
+
+            /** ACKS_NONE value */
+            ACKS_NONE = 3
+        }
+
+        /** Durability enum. */
+        enum Durability {
+
+            /** DURABILITY_UNSPECIFIED value */
+            DURABILITY_UNSPECIFIED = 0,
+
+            /** DURABILITY_MEMORY value */
+            DURABILITY_MEMORY = 1,
+
+            /** DURABILITY_REPLICATED value */
+            DURABILITY_REPLICATED = 2,
+
+            /** DURABILITY_FSYNCED value */
+            DURABILITY_FSYNCED = 3
+        }
+
+        /**
+         * Properties of a BrokerEndpoint.
+         * @deprecated Use stratalog.v1.BrokerEndpoint.$Properties instead.
+         */
+        interface IBrokerEndpoint extends stratalog.v1.BrokerEndpoint.$Properties {
+        }
+
+        /** Represents a BrokerEndpoint. */
+        class BrokerEndpoint {
+
+            /**
+             * Constructs a new BrokerEndpoint.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.BrokerEndpoint.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BrokerEndpoint brokerId. */
+            brokerId: number;
+
+            /** BrokerEndpoint host. */
+            host: string;
+
+            /** BrokerEndpoint port. */
+            port: number;
+
+            /** BrokerEndpoint rack. */
+            rack: string;
+
+            /**
+             * Creates a new BrokerEndpoint instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns BrokerEndpoint instance
+             */
+            static create(properties: stratalog.v1.BrokerEndpoint.$Shape): stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape;
+            static create(properties?: stratalog.v1.BrokerEndpoint.$Properties): stratalog.v1.BrokerEndpoint;
+
+            /**
+             * Encodes the specified BrokerEndpoint message. Does not implicitly {@link stratalog.v1.BrokerEndpoint.verify|verify} messages.
+             * @param message BrokerEndpoint message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.BrokerEndpoint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BrokerEndpoint message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape} BrokerEndpoint
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape;
+        }
+
+        namespace BrokerEndpoint {
+
+            /** Properties of a BrokerEndpoint. */
+            interface $Properties {
+
+                /** BrokerEndpoint brokerId */
+                brokerId?: (number|null);
+
+                /** BrokerEndpoint host */
+                host?: (string|null);
+
+                /** BrokerEndpoint port */
+                port?: (number|null);
+
+                /** BrokerEndpoint rack */
+                rack?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BrokerEndpoint. */
+            type $Shape = stratalog.v1.BrokerEndpoint.$Properties;
+        }
+
+        /**
+         * Properties of a LeaderHint.
+         * @deprecated Use stratalog.v1.LeaderHint.$Properties instead.
+         */
+        interface ILeaderHint extends stratalog.v1.LeaderHint.$Properties {
+        }
+
+        /** Represents a LeaderHint. */
+        class LeaderHint {
+
+            /**
+             * Constructs a new LeaderHint.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.LeaderHint.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaderHint leaderId. */
+            leaderId: number;
+
+            /** LeaderHint leaderEpoch. */
+            leaderEpoch: number;
+
+            /** LeaderHint endpoint. */
+            endpoint?: (stratalog.v1.BrokerEndpoint.$Properties|null);
+
+            /**
+             * Creates a new LeaderHint instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns LeaderHint instance
+             */
+            static create(properties: stratalog.v1.LeaderHint.$Shape): stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape;
+            static create(properties?: stratalog.v1.LeaderHint.$Properties): stratalog.v1.LeaderHint;
+
+            /**
+             * Encodes the specified LeaderHint message. Does not implicitly {@link stratalog.v1.LeaderHint.verify|verify} messages.
+             * @param message LeaderHint message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.LeaderHint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaderHint message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape} LeaderHint
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape;
+        }
+
+        namespace LeaderHint {
+
+            /** Properties of a LeaderHint. */
+            interface $Properties {
+
+                /** LeaderHint leaderId */
+                leaderId?: (number|null);
+
+                /** LeaderHint leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** LeaderHint endpoint */
+                endpoint?: (stratalog.v1.BrokerEndpoint.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaderHint. */
+            type $Shape = stratalog.v1.LeaderHint.$Properties;
+        }
+
+        /**
+         * Properties of an ErrorDetail.
+         * @deprecated Use stratalog.v1.ErrorDetail.$Properties instead.
+         */
+        interface IErrorDetail extends stratalog.v1.ErrorDetail.$Properties {
+        }
+
+        /** Represents an ErrorDetail. */
+        class ErrorDetail {
+
+            /**
+             * Constructs a new ErrorDetail.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ErrorDetail.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorDetail code. */
+            code: number;
+
+            /** ErrorDetail reason. */
+            reason: string;
+
+            /** ErrorDetail message. */
+            message: string;
+
+            /** ErrorDetail retriable. */
+            retriable: boolean;
+
+            /** ErrorDetail hint. */
+            hint: string;
+
+            /** ErrorDetail leader. */
+            leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** ErrorDetail metadata. */
+            metadata: { [k: string]: string };
+
+            /**
+             * Creates a new ErrorDetail instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ErrorDetail instance
+             */
+            static create(properties: stratalog.v1.ErrorDetail.$Shape): stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape;
+            static create(properties?: stratalog.v1.ErrorDetail.$Properties): stratalog.v1.ErrorDetail;
+
+            /**
+             * Encodes the specified ErrorDetail message. Does not implicitly {@link stratalog.v1.ErrorDetail.verify|verify} messages.
+             * @param message ErrorDetail message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ErrorDetail.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorDetail message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape} ErrorDetail
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape;
+        }
+
+        namespace ErrorDetail {
+
+            /** Properties of an ErrorDetail. */
+            interface $Properties {
+
+                /** ErrorDetail code */
+                code?: (number|null);
+
+                /** ErrorDetail reason */
+                reason?: (string|null);
+
+                /** ErrorDetail message */
+                message?: (string|null);
+
+                /** ErrorDetail retriable */
+                retriable?: (boolean|null);
+
+                /** ErrorDetail hint */
+                hint?: (string|null);
+
+                /** ErrorDetail leader */
+                leader?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** ErrorDetail metadata */
+                metadata?: ({ [k: string]: string }|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorDetail. */
+            type $Shape = stratalog.v1.ErrorDetail.$Properties;
+        }
+
+        /**
          * Properties of a DescribeClusterRequest.
          * @deprecated Use stratalog.v1.DescribeClusterRequest.$Properties instead.
          */
@@ -1223,6 +2792,9 @@ export namespace stratalog {
             /** DescribeClusterResponse metadataOffset. */
             metadataOffset: number;
 
+            /** DescribeClusterResponse partitions. */
+            partitions?: (stratalog.v1.PartitionCounts.$Properties|null);
+
             /**
              * Creates a new DescribeClusterResponse instance using the specified properties.
              * @param [properties] Properties to set
@@ -1276,12 +2848,98 @@ export namespace stratalog {
                 /** DescribeClusterResponse metadataOffset */
                 metadataOffset?: (number|null);
 
+                /** DescribeClusterResponse partitions */
+                partitions?: (stratalog.v1.PartitionCounts.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a DescribeClusterResponse. */
             type $Shape = stratalog.v1.DescribeClusterResponse.$Properties;
+        }
+
+        /**
+         * Properties of a PartitionCounts.
+         * @deprecated Use stratalog.v1.PartitionCounts.$Properties instead.
+         */
+        interface IPartitionCounts extends stratalog.v1.PartitionCounts.$Properties {
+        }
+
+        /** Represents a PartitionCounts. */
+        class PartitionCounts {
+
+            /**
+             * Constructs a new PartitionCounts.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PartitionCounts.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PartitionCounts total. */
+            total: number;
+
+            /** PartitionCounts leaderless. */
+            leaderless: number;
+
+            /** PartitionCounts underReplicated. */
+            underReplicated: number;
+
+            /** PartitionCounts moving. */
+            moving: number;
+
+            /**
+             * Creates a new PartitionCounts instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PartitionCounts instance
+             */
+            static create(properties: stratalog.v1.PartitionCounts.$Shape): stratalog.v1.PartitionCounts & stratalog.v1.PartitionCounts.$Shape;
+            static create(properties?: stratalog.v1.PartitionCounts.$Properties): stratalog.v1.PartitionCounts;
+
+            /**
+             * Encodes the specified PartitionCounts message. Does not implicitly {@link stratalog.v1.PartitionCounts.verify|verify} messages.
+             * @param message PartitionCounts message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PartitionCounts.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PartitionCounts message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PartitionCounts & stratalog.v1.PartitionCounts.$Shape} PartitionCounts
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PartitionCounts & stratalog.v1.PartitionCounts.$Shape;
+        }
+
+        namespace PartitionCounts {
+
+            /** Properties of a PartitionCounts. */
+            interface $Properties {
+
+                /** PartitionCounts total */
+                total?: (number|null);
+
+                /** PartitionCounts leaderless */
+                leaderless?: (number|null);
+
+                /** PartitionCounts underReplicated */
+                underReplicated?: (number|null);
+
+                /** PartitionCounts moving */
+                moving?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PartitionCounts. */
+            type $Shape = stratalog.v1.PartitionCounts.$Properties;
         }
 
         /**
@@ -1323,6 +2981,18 @@ export namespace stratalog {
 
             /** BrokerInfo startedAtMs. */
             startedAtMs: number;
+
+            /** BrokerInfo version. */
+            version: string;
+
+            /** BrokerInfo drained. */
+            drained: boolean;
+
+            /** BrokerInfo decommissioning. */
+            decommissioning: boolean;
+
+            /** BrokerInfo problems. */
+            problems: string[];
 
             /**
              * Creates a new BrokerInfo instance using the specified properties.
@@ -1377,6 +3047,18 @@ export namespace stratalog {
                 /** BrokerInfo startedAtMs */
                 startedAtMs?: (number|null);
 
+                /** BrokerInfo version */
+                version?: (string|null);
+
+                /** BrokerInfo drained */
+                drained?: (boolean|null);
+
+                /** BrokerInfo decommissioning */
+                decommissioning?: (boolean|null);
+
+                /** BrokerInfo problems */
+                problems?: (string[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1398,7 +3080,10 @@ export namespace stratalog {
             BROKER_STATE_DRAINING = 2,
 
             /** BROKER_STATE_UNREACHABLE value */
-            BROKER_STATE_UNREACHABLE = 3
+            BROKER_STATE_UNREACHABLE = 3,
+
+            /** BROKER_STATE_DECOMMISSIONING value */
+            BROKER_STATE_DECOMMISSIONING = 4
         }
 
         /**
@@ -1702,6 +3387,12 @@ export namespace stratalog {
             /** PartitionInfo segmentCount. */
             segmentCount: number;
 
+            /** PartitionInfo liveReplicas. */
+            liveReplicas: number[];
+
+            /** PartitionInfo targetReplicas. */
+            targetReplicas: number[];
+
             /**
              * Creates a new PartitionInfo instance using the specified properties.
              * @param [properties] Properties to set
@@ -1761,305 +3452,18 @@ export namespace stratalog {
                 /** PartitionInfo segmentCount */
                 segmentCount?: (number|null);
 
+                /** PartitionInfo liveReplicas */
+                liveReplicas?: (number[]|null);
+
+                /** PartitionInfo targetReplicas */
+                targetReplicas?: (number[]|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a PartitionInfo. */
             type $Shape = stratalog.v1.PartitionInfo.$Properties;
-        }
-
-        /** Acks enum. */
-        enum Acks {
-
-            /** ACKS_UNSPECIFIED value */
-            ACKS_UNSPECIFIED = 0,
-
-            /** ACKS_ALL value */
-            ACKS_ALL = 1,
-
-            /** ACKS_LEADER value */
-            ACKS_LEADER = 2,
-
-            /** ACKS_NONE value */
-            ACKS_NONE = 3
-        }
-
-        /** Durability enum. */
-        enum Durability {
-
-            /** DURABILITY_UNSPECIFIED value */
-            DURABILITY_UNSPECIFIED = 0,
-
-            /** DURABILITY_MEMORY value */
-            DURABILITY_MEMORY = 1,
-
-            /** DURABILITY_REPLICATED value */
-            DURABILITY_REPLICATED = 2,
-
-            /** DURABILITY_FSYNCED value */
-            DURABILITY_FSYNCED = 3
-        }
-
-        /**
-         * Properties of a BrokerEndpoint.
-         * @deprecated Use stratalog.v1.BrokerEndpoint.$Properties instead.
-         */
-        interface IBrokerEndpoint extends stratalog.v1.BrokerEndpoint.$Properties {
-        }
-
-        /** Represents a BrokerEndpoint. */
-        class BrokerEndpoint {
-
-            /**
-             * Constructs a new BrokerEndpoint.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: stratalog.v1.BrokerEndpoint.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** BrokerEndpoint brokerId. */
-            brokerId: number;
-
-            /** BrokerEndpoint host. */
-            host: string;
-
-            /** BrokerEndpoint port. */
-            port: number;
-
-            /** BrokerEndpoint rack. */
-            rack: string;
-
-            /**
-             * Creates a new BrokerEndpoint instance using the specified properties.
-             * @param [properties] Properties to set
-             * @returns BrokerEndpoint instance
-             */
-            static create(properties: stratalog.v1.BrokerEndpoint.$Shape): stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape;
-            static create(properties?: stratalog.v1.BrokerEndpoint.$Properties): stratalog.v1.BrokerEndpoint;
-
-            /**
-             * Encodes the specified BrokerEndpoint message. Does not implicitly {@link stratalog.v1.BrokerEndpoint.verify|verify} messages.
-             * @param message BrokerEndpoint message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: stratalog.v1.BrokerEndpoint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a BrokerEndpoint message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape} BrokerEndpoint
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.BrokerEndpoint & stratalog.v1.BrokerEndpoint.$Shape;
-        }
-
-        namespace BrokerEndpoint {
-
-            /** Properties of a BrokerEndpoint. */
-            interface $Properties {
-
-                /** BrokerEndpoint brokerId */
-                brokerId?: (number|null);
-
-                /** BrokerEndpoint host */
-                host?: (string|null);
-
-                /** BrokerEndpoint port */
-                port?: (number|null);
-
-                /** BrokerEndpoint rack */
-                rack?: (string|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a BrokerEndpoint. */
-            type $Shape = stratalog.v1.BrokerEndpoint.$Properties;
-        }
-
-        /**
-         * Properties of a LeaderHint.
-         * @deprecated Use stratalog.v1.LeaderHint.$Properties instead.
-         */
-        interface ILeaderHint extends stratalog.v1.LeaderHint.$Properties {
-        }
-
-        /** Represents a LeaderHint. */
-        class LeaderHint {
-
-            /**
-             * Constructs a new LeaderHint.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: stratalog.v1.LeaderHint.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** LeaderHint leaderId. */
-            leaderId: number;
-
-            /** LeaderHint leaderEpoch. */
-            leaderEpoch: number;
-
-            /** LeaderHint endpoint. */
-            endpoint?: (stratalog.v1.BrokerEndpoint.$Properties|null);
-
-            /**
-             * Creates a new LeaderHint instance using the specified properties.
-             * @param [properties] Properties to set
-             * @returns LeaderHint instance
-             */
-            static create(properties: stratalog.v1.LeaderHint.$Shape): stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape;
-            static create(properties?: stratalog.v1.LeaderHint.$Properties): stratalog.v1.LeaderHint;
-
-            /**
-             * Encodes the specified LeaderHint message. Does not implicitly {@link stratalog.v1.LeaderHint.verify|verify} messages.
-             * @param message LeaderHint message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: stratalog.v1.LeaderHint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a LeaderHint message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape} LeaderHint
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.LeaderHint & stratalog.v1.LeaderHint.$Shape;
-        }
-
-        namespace LeaderHint {
-
-            /** Properties of a LeaderHint. */
-            interface $Properties {
-
-                /** LeaderHint leaderId */
-                leaderId?: (number|null);
-
-                /** LeaderHint leaderEpoch */
-                leaderEpoch?: (number|null);
-
-                /** LeaderHint endpoint */
-                endpoint?: (stratalog.v1.BrokerEndpoint.$Properties|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a LeaderHint. */
-            type $Shape = stratalog.v1.LeaderHint.$Properties;
-        }
-
-        /**
-         * Properties of an ErrorDetail.
-         * @deprecated Use stratalog.v1.ErrorDetail.$Properties instead.
-         */
-        interface IErrorDetail extends stratalog.v1.ErrorDetail.$Properties {
-        }
-
-        /** Represents an ErrorDetail. */
-        class ErrorDetail {
-
-            /**
-             * Constructs a new ErrorDetail.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: stratalog.v1.ErrorDetail.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** ErrorDetail code. */
-            code: number;
-
-            /** ErrorDetail reason. */
-            reason: string;
-
-            /** ErrorDetail message. */
-            message: string;
-
-            /** ErrorDetail retriable. */
-            retriable: boolean;
-
-            /** ErrorDetail hint. */
-            hint: string;
-
-            /** ErrorDetail leader. */
-            leader?: (stratalog.v1.LeaderHint.$Properties|null);
-
-            /** ErrorDetail metadata. */
-            metadata: { [k: string]: string };
-
-            /**
-             * Creates a new ErrorDetail instance using the specified properties.
-             * @param [properties] Properties to set
-             * @returns ErrorDetail instance
-             */
-            static create(properties: stratalog.v1.ErrorDetail.$Shape): stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape;
-            static create(properties?: stratalog.v1.ErrorDetail.$Properties): stratalog.v1.ErrorDetail;
-
-            /**
-             * Encodes the specified ErrorDetail message. Does not implicitly {@link stratalog.v1.ErrorDetail.verify|verify} messages.
-             * @param message ErrorDetail message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: stratalog.v1.ErrorDetail.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes an ErrorDetail message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape} ErrorDetail
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ErrorDetail & stratalog.v1.ErrorDetail.$Shape;
-        }
-
-        namespace ErrorDetail {
-
-            /** Properties of an ErrorDetail. */
-            interface $Properties {
-
-                /** ErrorDetail code */
-                code?: (number|null);
-
-                /** ErrorDetail reason */
-                reason?: (string|null);
-
-                /** ErrorDetail message */
-                message?: (string|null);
-
-                /** ErrorDetail retriable */
-                retriable?: (boolean|null);
-
-                /** ErrorDetail hint */
-                hint?: (string|null);
-
-                /** ErrorDetail leader */
-                leader?: (stratalog.v1.LeaderHint.$Properties|null);
-
-                /** ErrorDetail metadata */
-                metadata?: ({ [k: string]: string }|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of an ErrorDetail. */
-            type $Shape = stratalog.v1.ErrorDetail.$Properties;
         }
 
         /**

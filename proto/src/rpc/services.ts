@@ -51,7 +51,7 @@ export const MetadataService = {
   }),
 } as const
 
-/** Changing topics: schema/stratalog/v1/admin.proto. */
+/** Changing topics, partitions and brokers: schema/stratalog/v1/admin.proto. */
 export const AdminService = {
   createTopic: defineMethod('/stratalog.v1.Admin/CreateTopic', v1.CreateTopicRequest, v1.CreateTopicResponse),
   deleteTopic: defineMethod('/stratalog.v1.Admin/DeleteTopic', v1.DeleteTopicRequest, v1.DeleteTopicResponse),
@@ -65,6 +65,29 @@ export const AdminService = {
     '/stratalog.v1.Admin/DescribeTopicConfig',
     v1.DescribeTopicConfigRequest,
     v1.DescribeTopicConfigResponse,
+  ),
+  describePartitions: defineMethod(
+    '/stratalog.v1.Admin/DescribePartitions',
+    v1.DescribePartitionsRequest,
+    v1.DescribePartitionsResponse,
+  ),
+  movePartition: defineMethod('/stratalog.v1.Admin/MovePartition', v1.MovePartitionRequest, v1.MovePartitionResponse),
+  cancelMove: defineMethod('/stratalog.v1.Admin/CancelMove', v1.CancelMoveRequest, v1.CancelMoveResponse),
+  transferLeader: defineMethod(
+    '/stratalog.v1.Admin/TransferLeader',
+    v1.TransferLeaderRequest,
+    v1.TransferLeaderResponse,
+  ),
+  drainBroker: defineMethod('/stratalog.v1.Admin/DrainBroker', v1.DrainBrokerRequest, v1.DrainBrokerResponse),
+  decommissionBroker: defineMethod(
+    '/stratalog.v1.Admin/DecommissionBroker',
+    v1.DecommissionBrokerRequest,
+    v1.DecommissionBrokerResponse,
+  ),
+  describeQuorum: defineMethod(
+    '/stratalog.v1.Admin/DescribeQuorum',
+    v1.DescribeQuorumRequest,
+    v1.DescribeQuorumResponse,
   ),
 } as const
 
