@@ -1,35 +1,32 @@
 /**
- * One broker: everything it is made of, started in order and stopped in reverse.
+ * One broker as a process has it: data folder, peer network, core and API, started in order and stopped in reverse.
  *
  * ```
- *  data folder -> metadata store -> controller -> partitions (recovered) -> server (listening) -> ready
+ *  data folder -> listening -> core (peers, metadata, registered, partitions recovered) -> serving -> ready
  * ```
- * Ready means: all partitions are recovered or known to be damaged, and connections are accepted. Signals, exit codes
+ * Ready means: the broker is part of its cluster, all partitions are recovered or known to be damaged, and connections are
+ * served. Signals, exit codes
  * and the process itself belong to the command that starts it.
  */
-import { randomBytes } from 'node:crypto'
-import { type InvariantError, invariant, toBrokerId } from '@stratalog/proto'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type InvariantError, invariant, isStratalogError } from '@stratalog/proto'
+import { BrokerCore, type BrokerCoreLimits } from './broker-core.ts'
+import type { ProcessFacts } from './cluster/local-reports.ts'
+import { takeStartEpoch } from './cluster/start-epoch.ts'
+import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } from './config/host-port.ts'
 import type { BrokerConfig } from './config/load-config.ts'
-import { HOST_PORT_PATTERN } from './config/settings.ts'
-import { Controller } from './controller/controller.ts'
-import { MetadataStore } from './controller/metadata-store.ts'
 import { DataDirectory } from './data-directory.ts'
 import { failStop } from './fail-stop.ts'
-import { FlushScheduler } from './log/flush-scheduler.ts'
-import { OpenFileCache } from './log/open-file-cache.ts'
-import { TailBudget } from './log/tail-cache.ts'
-import { MetadataFollower } from './metadata-follower.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
-import { PartitionRegistry } from './partition/partition-registry.ts'
-import type { PartitionEnvironment } from './partition/partition-types.ts'
-import { RetentionLoop } from './partition/retention-loop.ts'
-import { HardStateStore } from './replication/hard-state-store.ts'
-import type { PeerTransport } from './replication/peer-transport.ts'
-import { type Clock, SYSTEM_CLOCK, TickLoop } from './replication/tick-loop.ts'
+import type { PeerIdentity } from './peer/peer-port.ts'
+import { TcpPeers } from './peer/tcp/tcp-peers.ts'
+import { type Clock, SYSTEM_CLOCK } from './replication/tick-loop.ts'
 import { BrokerServer } from './server/broker-server.ts'
-import type { AdvertisedAddress } from './server/handlers/topic-view.ts'
+import { GrpcServer, type GrpcServerOptions } from './server/grpc/grpc-server.ts'
+import { StartupError } from './startup-error.ts'
 import type { FileSystem } from './storage/file-system.ts'
 import { NodeFileSystem } from './storage/node-file-system.ts'
+import { Teardown } from './teardown.ts'
 import { BROKER_VERSION } from './version.ts'
 
 /** What a broker gets from outside beside its configuration; each has a default fit for production. */
@@ -42,6 +39,10 @@ export interface BrokerDependencies {
   readonly logger?: Logger
   /** Ends the process after a broken invariant, with exit status 70 by default. */
   readonly failStop?: (error: InvariantError) => void
+  /** Ends the process when it cannot go on, such as without its metadata; likewise. */
+  readonly onFatal?: (error: unknown) => void
+  /** Gives up a start that waits for the other brokers. */
+  readonly signal?: AbortSignal
 }
 
 /** How a broker is to be stopped. */
@@ -50,18 +51,11 @@ export interface StopOptions {
   readonly graceMs?: number
 }
 
-const RAFT_TICK_MS = 100
-
-/** A cluster of one broker has groups of one voter, which send nothing. */
-const NO_PEERS: PeerTransport = {
-  send: (message) => invariant(false, () => `a message for node ${message.to}, but there are no other brokers`),
-}
-
 /** A started broker. */
 export class Broker {
   readonly config: BrokerConfig
   /** The address that it listens on. */
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: HostPort
   readonly clusterId: string
   readonly logger: Logger
   readonly #server: BrokerServer
@@ -71,7 +65,7 @@ export class Broker {
 
   private constructor(
     config: BrokerConfig,
-    address: { host: string; port: number },
+    address: HostPort,
     clusterId: string,
     logger: Logger,
     server: BrokerServer,
@@ -130,133 +124,162 @@ export class Broker {
   }
 }
 
-/** Steps to undo what was started, run in reverse; one that fails is logged and the others still run. */
-class Teardown {
-  readonly #logger: Logger
-  readonly #steps: Array<{ readonly what: string; readonly undo: () => void | Promise<void> }> = []
-
-  constructor(logger: Logger) {
-    this.#logger = logger
-  }
-
-  add(what: string, undo: () => void | Promise<void>): void {
-    this.#steps.push({ what, undo })
-  }
-
-  async run(): Promise<void> {
-    for (const { what, undo } of this.#steps.splice(0).reverse()) {
-      try {
-        await undo()
-      } catch (error) {
-        this.#logger.error({ error }, `could not stop cleanly: ${what}`)
-      }
-    }
-  }
-}
-
 type Dependencies = BrokerDependencies & { readonly logger: Logger }
 
 async function startParts(
   config: BrokerConfig,
   dependencies: Dependencies,
   teardown: Teardown,
-  started: (address: { host: string; port: number }, clusterId: string, server: BrokerServer) => Broker,
+  started: (address: HostPort, clusterId: string, server: BrokerServer) => Broker,
 ): Promise<Broker> {
-  const { settings, topicDefaults } = config
+  const { settings } = config
   const { logger, clock = SYSTEM_CLOCK } = dependencies
   const startedMs = performance.now()
-  const brokerId = settings['broker.id']
-  const directory = await DataDirectory.open({ path: settings['data.dir'], brokerId })
+  const directory = await openDirectory(config)
   teardown.add('data folder', () => directory.close())
-  const { clusterId, directoryId } = directory.properties
+  const startEpoch = await takeStartEpoch(directory.store)
+  const { directoryId } = directory.properties
   warnOfSmallThreadPool(logger)
-  logger.info(
-    { version: BROKER_VERSION, pid: process.pid, dataDir: directory.path, clusterId, directoryId },
-    'starting',
-  )
+  const { path: dataDir } = directory
+  logger.info({ version: BROKER_VERSION, pid: process.pid, dataDir, directoryId, startEpoch }, 'starting')
 
-  const environment = await partitionEnvironment(config, dependencies, directory, teardown)
-  const registry = new PartitionRegistry({ topicsDirectory: directory.topicsPath, store: directory.store, environment })
-  const follower = new MetadataFollower(brokerId, topicDefaults, registry)
-  const controller = await Controller.open({
-    store: new MetadataStore(directory.store),
-    randomBytes,
-    beside: (records, before) => follower.beside(records, before),
-    carryOut: (change) => follower.carryOut(change),
-  })
-  teardown.add('partitions', () => registry.close())
-  teardown.add('controller', () => controller.close())
-  await follower.start(controller.image)
-  const retention = new RetentionLoop(() => registry.all(), clock, settings['retention.check.ms'])
-  teardown.add('retention', () => retention.stop())
-
-  const advertised = parseAdvertised(settings.advertised)
   const onInvariantBroken = (error: InvariantError) =>
     dependencies.failStop ? dependencies.failStop(error) : failStop(logger, error)
-  const nowMs = () => clock.nowMs()
+  const grpc = new GrpcServer({ limits: grpcLimits(config), logger, onInvariantBroken })
+  teardown.add('listening socket', () => grpc.stop(0))
+  const listen = parseHostPort(settings.listen)
+  const address = await grpc.listen(listen.host, listen.port)
+  let isStopping: () => boolean = () => false
+  const startedAtMs = clock.nowMs()
+  const core = await startCore(config, dependencies, teardown, {
+    directory,
+    startEpoch,
+    clientAddress: parseAdvertised(settings.advertised) ?? address,
+    process: () => ({ isStopping: isStopping(), pid: process.pid, version: BROKER_VERSION, startedAtMs }),
+  })
+  const { clusterId } = core.image
+  invariant(clusterId !== null, 'a broker that has registered knows its cluster')
   const server = new BrokerServer({
     config,
+    grpc,
     clusterId,
-    advertised,
-    registry,
-    controller,
+    advertised: parseAdvertised(settings.advertised),
+    registry: core.registry,
+    controller: core.controller,
+    cluster: core.status,
     logger,
-    nowMs,
+    nowMs: () => clock.nowMs(),
     onInvariantBroken,
   })
+  isStopping = () => !server.health.isServing
   teardown.add('server', () => server.stop(0))
-  const listen = parseHostPort(settings.listen)
-  const address = await server.listen(listen.host, listen.port)
-  await controller.registerBroker({ brokerId, ...(advertised ?? address), rack: settings['broker.rack'] })
   server.admit()
   if (settings['reflection.enabled']) void server.addReflection()
-  logger.info({ ...address, tookMs: Math.round(performance.now() - startedMs) }, 'ready')
+  logger.info({ ...address, clusterId, tookMs: Math.round(performance.now() - startedMs) }, 'ready')
   return started(address, clusterId, server)
 }
 
-async function partitionEnvironment(
+function openDirectory({ settings }: BrokerConfig): Promise<DataDirectory> {
+  return DataDirectory.open({
+    path: settings['data.dir'],
+    brokerId: settings['broker.id'],
+    clusterId: settings['cluster.id'] === '' ? null : settings['cluster.id'],
+  })
+}
+
+/** What a core needs beside the configuration. */
+interface CoreParts {
+  readonly directory: DataDirectory
+  readonly startEpoch: number
+  readonly clientAddress: HostPort
+  readonly process: () => ProcessFacts
+}
+
+async function startCore(
   config: BrokerConfig,
   dependencies: Dependencies,
-  directory: DataDirectory,
   teardown: Teardown,
-): Promise<PartitionEnvironment> {
-  const { settings } = config
-  const { fileSystem = new NodeFileSystem(), clock = SYSTEM_CLOCK, random = Math.random, logger } = dependencies
-  const openFiles = new OpenFileCache({
+  { directory, startEpoch, clientAddress, process: processFacts }: CoreParts,
+): Promise<BrokerCore> {
+  const { settings, topicDefaults } = config
+  const { fileSystem = new NodeFileSystem(), clock = SYSTEM_CLOCK, random = Math.random, logger, signal } = dependencies
+  const brokerId = settings['broker.id']
+  const identity = (): PeerIdentity => {
+    const { clusterId, directoryId } = directory.properties
+    return { clusterId, brokerId, directoryId, startEpoch, version: BROKER_VERSION }
+  }
+  const network = await TcpPeers.start({ ...parseHostPort(settings['peer.listen']), identity, logger, clock, random })
+  teardown.add('peers', () => network.close())
+  const peerAddress = settings['peer.advertised'] === '' ? network.address : parseHostPort(settings['peer.advertised'])
+  const configured = parseBrokerAddresses(settings.controllers)
+  const join = parseHostPorts(settings.join)
+  // A broker that names nobody is a cluster of its own, to begin with.
+  const controllers = configured.size === 0 && join.length === 0 ? new Map([[brokerId, peerAddress]]) : configured
+  const core = await BrokerCore.start({
+    identity,
+    rack: settings['broker.rack'],
+    controllers,
+    join,
+    clientAddress,
+    peerAddress,
+    network,
+    topicsDirectory: directory.topicsPath,
+    metadataDirectory: directory.metadataPath,
+    topicDefaults,
     fileSystem,
-    openFilesMax: settings['open.files.max'],
-    indexBytesMax: settings['index.cache.bytes'],
-  })
-  teardown.add('open files', () => openFiles.close())
-  const ticks = new TickLoop(clock, RAFT_TICK_MS)
-  teardown.add('ticks', () => ticks.stop())
-  return {
-    brokerId: toBrokerId(settings['broker.id']),
-    fileSystem,
-    flusher: new FlushScheduler(settings['flush.concurrency.max']),
-    openFiles,
-    tails: new TailBudget(settings['tail.cache.bytes']),
-    hardStates: await HardStateStore.open(directory.store),
-    ticks,
-    transport: NO_PEERS,
+    store: directory.store,
+    clock,
     random,
-    limits: {
+    randomBytes,
+    newClusterId: randomUUID,
+    onClusterId: (clusterId) => directory.belongTo(clusterId),
+    onFatal: dependencies.onFatal ?? ((error) => failStop(logger, error)),
+    process: processFacts,
+    limits: coreLimits(config),
+    logger,
+    ...(signal === undefined ? {} : { signal }),
+  }).catch((error: unknown) => {
+    throw refusalOf(error, brokerId)
+  })
+  teardown.add('core', () => core.close())
+  return core
+}
+
+/** A refusal of the cluster as the error of a start. */
+function refusalOf(error: unknown, brokerId: number): unknown {
+  if (!isStratalogError(error) || error.code === 'SHUTTING_DOWN') return error
+  const text = `the cluster does not take broker ${brokerId} in: ${error.code}: ${error.message}`
+  return new StartupError('REGISTRATION_REFUSED', text, { cause: error })
+}
+
+function coreLimits({ settings }: BrokerConfig): BrokerCoreLimits {
+  return {
+    partition: {
       uncommittedBytesMax: settings['limits.partition.uncommitted.bytes'],
       producerCountMax: settings['limits.partition.producers.max'],
       producerIdExpirationMs: settings['producer.id.expiration.ms'],
     },
-    logger,
+    flushConcurrencyMax: settings['flush.concurrency.max'],
+    tailCacheBytes: settings['tail.cache.bytes'],
+    openFilesMax: settings['open.files.max'],
+    indexCacheBytes: settings['index.cache.bytes'],
+    catchUpBytesPerSecond: settings['replication.catch.up.bytes.per.second'],
+    retentionCheckMs: settings['retention.check.ms'],
   }
 }
 
-function parseAdvertised(text: string): AdvertisedAddress | null {
-  return text === '' ? null : parseHostPort(text)
+function grpcLimits({ settings }: BrokerConfig): GrpcServerOptions['limits'] {
+  return {
+    connectionsMax: settings['limits.connections.max'],
+    streamsPerConnectionMax: settings['limits.connection.streams.max'],
+    messageBytesMax: settings['limits.message.bytes.max'],
+    produceUnansweredBytes: settings['limits.produce.connection.unanswered.bytes'],
+    fetchOutstandingBytes: settings['limits.fetch.connection.outstanding.bytes'],
+  }
 }
 
-/** The text has been checked against the same pattern by the configuration. */
-function parseHostPort(text: string): { host: string; port: number } {
-  const [, host = '', port = '0'] = HOST_PORT_PATTERN.exec(text) ?? []
-  return { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }
+function parseAdvertised(text: string): HostPort | null {
+  return text === '' ? null : parseHostPort(text)
 }
 
 /** Threads of Node's pool that writes, flushes and the metadata store share; see docs/config.md. */

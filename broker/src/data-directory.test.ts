@@ -41,19 +41,31 @@ test('a folder with other things in it is foreign and stays as it is', async (t)
   const error = await refusal(path, 'DATA_DIRECTORY_FOREIGN')
   assert.match(error.message, /thesis\.txt/)
   assert.deepEqual(await readdir(path), ['thesis.txt'])
-  await writeFile(join(path, 'meta.properties'), 'node.id=1\nversion=2\n')
+  await writeFile(join(path, 'meta.properties'), 'node.id=1\nversion=1\n')
   await refusal(path, 'DATA_DIRECTORY_FOREIGN')
   assert.deepEqual((await readdir(path)).sort(), ['meta.properties', 'thesis.txt'])
 })
 
 test('a folder of another broker, another cluster or a newer release is refused', async (t) => {
   const path = await freshFolder(t)
-  const folder = await DataDirectory.open({ path, brokerId: 1 })
+  const folder = await DataDirectory.open({ path, brokerId: 1, clusterId: 'mine' })
   await folder.close()
   assert.match((await refusal(path, 'DATA_DIRECTORY_MISMATCH', 2)).message, /belongs to broker 1, not to broker 2/)
   await assert.rejects(DataDirectory.open({ path, brokerId: 1, clusterId: 'other' }), /belongs to cluster/)
-  await writeFile(join(path, 'meta.properties'), renderMetaProperties({ ...folder.properties, version: 3 }))
-  assert.match((await refusal(path, 'DATA_DIRECTORY_MISMATCH')).message, /format version 3/)
+  await writeFile(join(path, 'meta.properties'), renderMetaProperties({ ...folder.properties, version: 2 }))
+  assert.match((await refusal(path, 'DATA_DIRECTORY_MISMATCH')).message, /format version 2/)
+})
+
+test('the cluster of a new folder is filled in once, and kept', async (t) => {
+  const path = await freshFolder(t)
+  const folder = await DataDirectory.open({ path, brokerId: 1 })
+  assert.equal(folder.properties.clusterId, null)
+  await folder.belongTo('mine')
+  await assert.rejects(folder.belongTo('other'), /belongs to cluster mine/)
+  await folder.close()
+  const again = await DataDirectory.open({ path, brokerId: 1, clusterId: 'mine' })
+  assert.deepEqual(again.properties, folder.properties)
+  await again.close()
 })
 
 test('a folder that cannot be used is refused with the cause', async (t) => {
@@ -83,9 +95,11 @@ test('what a crash while founding leaves behind, and lost+found, make no folder 
 })
 
 test('properties are read back as written; anything else is not taken for them', () => {
-  const properties = { version: 2, clusterId: 'c', brokerId: 0, directoryId: 'd' }
-  assert.deepEqual(parseMetaProperties(renderMetaProperties(properties)), properties)
-  for (const text of ['', 'version=2', '\0\0\0', 'version=x\ncluster.id=c\nbroker.id=0\ndirectory.id=d']) {
+  for (const clusterId of ['c', null]) {
+    const properties = { version: 1, clusterId, brokerId: 0, directoryId: 'd' }
+    assert.deepEqual(parseMetaProperties(renderMetaProperties(properties)), properties)
+  }
+  for (const text of ['', 'version=1', '\0\0\0', 'version=x\ncluster.id=c\nbroker.id=0\ndirectory.id=d']) {
     assert.equal(parseMetaProperties(text), null)
   }
 })

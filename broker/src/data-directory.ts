@@ -50,6 +50,11 @@ export class DataDirectory {
     return this.#properties
   }
 
+  /** Folder of this broker's copy of the metadata log. */
+  get metadataPath(): string {
+    return join(this.path, 'metadata')
+  }
+
   /** Folder of the partitions. */
   get topicsPath(): string {
     return join(this.path, 'topics')
@@ -134,8 +139,8 @@ async function found(options: DataDirectoryOptions): Promise<MetaProperties> {
 function checkIdentity(options: DataDirectoryOptions, properties: MetaProperties): MetaProperties {
   const { path, brokerId, clusterId } = options
   const { version } = properties
-  if (version !== DATA_FORMAT_VERSION) {
-    throw mismatch(path, `has format version ${version}; this release reads ${DATA_FORMAT_VERSION}`)
+  if (version > DATA_FORMAT_VERSION) {
+    throw mismatch(path, `has format version ${version}; this release reads up to ${DATA_FORMAT_VERSION}`)
   }
   if (properties.brokerId !== brokerId) {
     throw mismatch(path, `belongs to broker ${properties.brokerId}, not to broker ${brokerId}`)

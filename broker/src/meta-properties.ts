@@ -6,8 +6,8 @@
  */
 import { randomUUID } from 'node:crypto'
 
-/** Layout of the data folder that this release reads and writes; 1 had no metadata log. */
-export const DATA_FORMAT_VERSION = 2
+/** Layout of the data folder that this release reads and writes. */
+export const DATA_FORMAT_VERSION = 1
 
 /** Name of the file in the data folder. */
 export const META_PROPERTIES_FILE = 'meta.properties'

@@ -27,6 +27,10 @@ export const STARTUP_ERRORS: Readonly<
     hint: 'Stop the other broker first, or choose another data folder: two brokers never share one.',
   },
   PORT_IN_USE: { exitStatus: 75, hint: 'Stop what listens there, or choose another port with --listen HOST:PORT.' },
+  REGISTRATION_REFUSED: {
+    exitStatus: 78,
+    hint: 'Give the broker an id, a cluster and a data folder that belong together; see cluster.id, broker.id and data.dir.',
+  },
   LISTEN_FAILED: { exitStatus: 69, hint: 'Check that the host of --listen is an address of this machine.' },
 }
 
@@ -39,6 +43,7 @@ export type StartupErrorCode =
   | 'DATA_DIRECTORY_UNUSABLE'
   | 'LISTEN_FAILED'
   | 'PORT_IN_USE'
+  | 'REGISTRATION_REFUSED'
 
 /** The broker cannot start. */
 export class StartupError extends Error {

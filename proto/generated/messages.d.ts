@@ -5023,6 +5023,1100 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a PeerFrame.
+         * @deprecated Use stratalog.v1.PeerFrame.$Properties instead.
+         */
+        interface IPeerFrame extends stratalog.v1.PeerFrame.$Properties {
+        }
+
+        /** Represents a PeerFrame. */
+        class PeerFrame {
+
+            /**
+             * Constructs a new PeerFrame.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerFrame.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerFrame hello. */
+            hello?: (stratalog.v1.PeerHello.$Properties|null);
+
+            /** PeerFrame refusal. */
+            refusal?: (stratalog.v1.PeerRefusal.$Properties|null);
+
+            /** PeerFrame raft. */
+            raft?: (stratalog.v1.RaftMessages.$Properties|null);
+
+            /** PeerFrame request. */
+            request?: (stratalog.v1.PeerRequest.$Properties|null);
+
+            /** PeerFrame response. */
+            response?: (stratalog.v1.PeerResponse.$Properties|null);
+
+            /** PeerFrame news. */
+            news?: (stratalog.v1.PeerNews.$Properties|null);
+
+            /** PeerFrame ping. */
+            ping?: (stratalog.v1.PeerPing.$Properties|null);
+
+            /** PeerFrame pong. */
+            pong?: (stratalog.v1.PeerPong.$Properties|null);
+
+            /** PeerFrame body. */
+            body?: ("hello"|"refusal"|"raft"|"request"|"response"|"news"|"ping"|"pong");
+
+            /**
+             * Creates a new PeerFrame instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerFrame instance
+             */
+            static create(properties: stratalog.v1.PeerFrame.$Shape): stratalog.v1.PeerFrame & stratalog.v1.PeerFrame.$Shape;
+            static create(properties?: stratalog.v1.PeerFrame.$Properties): stratalog.v1.PeerFrame;
+
+            /**
+             * Encodes the specified PeerFrame message. Does not implicitly {@link stratalog.v1.PeerFrame.verify|verify} messages.
+             * @param message PeerFrame message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerFrame.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerFrame message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerFrame & stratalog.v1.PeerFrame.$Shape} PeerFrame
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerFrame & stratalog.v1.PeerFrame.$Shape;
+        }
+
+        namespace PeerFrame {
+
+            /** Properties of a PeerFrame. */
+            interface $Properties {
+
+                /** PeerFrame hello */
+                hello?: (stratalog.v1.PeerHello.$Properties|null);
+
+                /** PeerFrame refusal */
+                refusal?: (stratalog.v1.PeerRefusal.$Properties|null);
+
+                /** PeerFrame raft */
+                raft?: (stratalog.v1.RaftMessages.$Properties|null);
+
+                /** PeerFrame request */
+                request?: (stratalog.v1.PeerRequest.$Properties|null);
+
+                /** PeerFrame response */
+                response?: (stratalog.v1.PeerResponse.$Properties|null);
+
+                /** PeerFrame news */
+                news?: (stratalog.v1.PeerNews.$Properties|null);
+
+                /** PeerFrame ping */
+                ping?: (stratalog.v1.PeerPing.$Properties|null);
+
+                /** PeerFrame pong */
+                pong?: (stratalog.v1.PeerPong.$Properties|null);
+
+                /** PeerFrame body */
+                body?: ("hello"|"refusal"|"raft"|"request"|"response"|"news"|"ping"|"pong");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a PeerFrame. */
+            type $Shape = {
+              hello?: stratalog.v1.PeerHello.$Shape|null;
+              refusal?: stratalog.v1.PeerRefusal.$Shape|null;
+              raft?: stratalog.v1.RaftMessages.$Shape|null;
+              request?: stratalog.v1.PeerRequest.$Shape|null;
+              response?: stratalog.v1.PeerResponse.$Shape|null;
+              news?: stratalog.v1.PeerNews.$Shape|null;
+              ping?: stratalog.v1.PeerPing.$Shape|null;
+              pong?: stratalog.v1.PeerPong.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ body?: undefined; hello?: null; refusal?: null; raft?: null; request?: null; response?: null; news?: null; ping?: null; pong?: null }|{ body?: "hello"; hello: stratalog.v1.PeerHello.$Shape; refusal?: null; raft?: null; request?: null; response?: null; news?: null; ping?: null; pong?: null }|{ body?: "refusal"; hello?: null; refusal: stratalog.v1.PeerRefusal.$Shape; raft?: null; request?: null; response?: null; news?: null; ping?: null; pong?: null }|{ body?: "raft"; hello?: null; refusal?: null; raft: stratalog.v1.RaftMessages.$Shape; request?: null; response?: null; news?: null; ping?: null; pong?: null }|{ body?: "request"; hello?: null; refusal?: null; raft?: null; request: stratalog.v1.PeerRequest.$Shape; response?: null; news?: null; ping?: null; pong?: null }|{ body?: "response"; hello?: null; refusal?: null; raft?: null; request?: null; response: stratalog.v1.PeerResponse.$Shape; news?: null; ping?: null; pong?: null }|{ body?: "news"; hello?: null; refusal?: null; raft?: null; request?: null; response?: null; news: stratalog.v1.PeerNews.$Shape; ping?: null; pong?: null }|{ body?: "ping"; hello?: null; refusal?: null; raft?: null; request?: null; response?: null; news?: null; ping: stratalog.v1.PeerPing.$Shape; pong?: null }|{ body?: "pong"; hello?: null; refusal?: null; raft?: null; request?: null; response?: null; news?: null; ping?: null; pong: stratalog.v1.PeerPong.$Shape })
+            );
+        }
+
+        /** PeerChannel enum. */
+        enum PeerChannel {
+
+            /** PEER_CHANNEL_UNSPECIFIED value */
+            PEER_CHANNEL_UNSPECIFIED = 0,
+
+            /** PEER_CHANNEL_CONTROL value */
+            PEER_CHANNEL_CONTROL = 1,
+
+            /** PEER_CHANNEL_BULK value */
+            PEER_CHANNEL_BULK = 2,
+
+            /** PEER_CHANNEL_REQUEST value */
+            PEER_CHANNEL_REQUEST = 3
+        }
+
+        /**
+         * Properties of a PeerHello.
+         * @deprecated Use stratalog.v1.PeerHello.$Properties instead.
+         */
+        interface IPeerHello extends stratalog.v1.PeerHello.$Properties {
+        }
+
+        /** Represents a PeerHello. */
+        class PeerHello {
+
+            /**
+             * Constructs a new PeerHello.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerHello.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerHello protocolVersion. */
+            protocolVersion: number;
+
+            /** PeerHello channel. */
+            channel: stratalog.v1.PeerChannel;
+
+            /** PeerHello clusterId. */
+            clusterId: string;
+
+            /** PeerHello brokerId. */
+            brokerId: number;
+
+            /** PeerHello directoryId. */
+            directoryId: string;
+
+            /** PeerHello startEpoch. */
+            startEpoch: number;
+
+            /** PeerHello version. */
+            version: string;
+
+            /**
+             * Creates a new PeerHello instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerHello instance
+             */
+            static create(properties: stratalog.v1.PeerHello.$Shape): stratalog.v1.PeerHello & stratalog.v1.PeerHello.$Shape;
+            static create(properties?: stratalog.v1.PeerHello.$Properties): stratalog.v1.PeerHello;
+
+            /**
+             * Encodes the specified PeerHello message. Does not implicitly {@link stratalog.v1.PeerHello.verify|verify} messages.
+             * @param message PeerHello message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerHello.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerHello message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerHello & stratalog.v1.PeerHello.$Shape} PeerHello
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerHello & stratalog.v1.PeerHello.$Shape;
+        }
+
+        namespace PeerHello {
+
+            /** Properties of a PeerHello. */
+            interface $Properties {
+
+                /** PeerHello protocolVersion */
+                protocolVersion?: (number|null);
+
+                /** PeerHello channel */
+                channel?: (stratalog.v1.PeerChannel|null);
+
+                /** PeerHello clusterId */
+                clusterId?: (string|null);
+
+                /** PeerHello brokerId */
+                brokerId?: (number|null);
+
+                /** PeerHello directoryId */
+                directoryId?: (string|null);
+
+                /** PeerHello startEpoch */
+                startEpoch?: (number|null);
+
+                /** PeerHello version */
+                version?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerHello. */
+            type $Shape = stratalog.v1.PeerHello.$Properties;
+        }
+
+        /**
+         * Properties of a PeerRefusal.
+         * @deprecated Use stratalog.v1.PeerRefusal.$Properties instead.
+         */
+        interface IPeerRefusal extends stratalog.v1.PeerRefusal.$Properties {
+        }
+
+        /** Represents a PeerRefusal. */
+        class PeerRefusal {
+
+            /**
+             * Constructs a new PeerRefusal.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerRefusal.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerRefusal reason. */
+            reason: string;
+
+            /** PeerRefusal code. */
+            code: string;
+
+            /**
+             * Creates a new PeerRefusal instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerRefusal instance
+             */
+            static create(properties: stratalog.v1.PeerRefusal.$Shape): stratalog.v1.PeerRefusal & stratalog.v1.PeerRefusal.$Shape;
+            static create(properties?: stratalog.v1.PeerRefusal.$Properties): stratalog.v1.PeerRefusal;
+
+            /**
+             * Encodes the specified PeerRefusal message. Does not implicitly {@link stratalog.v1.PeerRefusal.verify|verify} messages.
+             * @param message PeerRefusal message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerRefusal.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerRefusal message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerRefusal & stratalog.v1.PeerRefusal.$Shape} PeerRefusal
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerRefusal & stratalog.v1.PeerRefusal.$Shape;
+        }
+
+        namespace PeerRefusal {
+
+            /** Properties of a PeerRefusal. */
+            interface $Properties {
+
+                /** PeerRefusal reason */
+                reason?: (string|null);
+
+                /** PeerRefusal code */
+                code?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerRefusal. */
+            type $Shape = stratalog.v1.PeerRefusal.$Properties;
+        }
+
+        /**
+         * Properties of a PeerPing.
+         * @deprecated Use stratalog.v1.PeerPing.$Properties instead.
+         */
+        interface IPeerPing extends stratalog.v1.PeerPing.$Properties {
+        }
+
+        /** Represents a PeerPing. */
+        class PeerPing {
+
+            /**
+             * Constructs a new PeerPing.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerPing.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new PeerPing instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerPing instance
+             */
+            static create(properties: stratalog.v1.PeerPing.$Shape): stratalog.v1.PeerPing & stratalog.v1.PeerPing.$Shape;
+            static create(properties?: stratalog.v1.PeerPing.$Properties): stratalog.v1.PeerPing;
+
+            /**
+             * Encodes the specified PeerPing message. Does not implicitly {@link stratalog.v1.PeerPing.verify|verify} messages.
+             * @param message PeerPing message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerPing.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerPing message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerPing & stratalog.v1.PeerPing.$Shape} PeerPing
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerPing & stratalog.v1.PeerPing.$Shape;
+        }
+
+        namespace PeerPing {
+
+            /** Properties of a PeerPing. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerPing. */
+            type $Shape = stratalog.v1.PeerPing.$Properties;
+        }
+
+        /**
+         * Properties of a PeerPong.
+         * @deprecated Use stratalog.v1.PeerPong.$Properties instead.
+         */
+        interface IPeerPong extends stratalog.v1.PeerPong.$Properties {
+        }
+
+        /** Represents a PeerPong. */
+        class PeerPong {
+
+            /**
+             * Constructs a new PeerPong.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerPong.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new PeerPong instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerPong instance
+             */
+            static create(properties: stratalog.v1.PeerPong.$Shape): stratalog.v1.PeerPong & stratalog.v1.PeerPong.$Shape;
+            static create(properties?: stratalog.v1.PeerPong.$Properties): stratalog.v1.PeerPong;
+
+            /**
+             * Encodes the specified PeerPong message. Does not implicitly {@link stratalog.v1.PeerPong.verify|verify} messages.
+             * @param message PeerPong message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerPong.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerPong message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerPong & stratalog.v1.PeerPong.$Shape} PeerPong
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerPong & stratalog.v1.PeerPong.$Shape;
+        }
+
+        namespace PeerPong {
+
+            /** Properties of a PeerPong. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerPong. */
+            type $Shape = stratalog.v1.PeerPong.$Properties;
+        }
+
+        /**
+         * Properties of a PeerRequest.
+         * @deprecated Use stratalog.v1.PeerRequest.$Properties instead.
+         */
+        interface IPeerRequest extends stratalog.v1.PeerRequest.$Properties {
+        }
+
+        /** Represents a PeerRequest. */
+        class PeerRequest {
+
+            /**
+             * Constructs a new PeerRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerRequest id. */
+            id: number;
+
+            /** PeerRequest kind. */
+            kind: string;
+
+            /**
+             * Creates a new PeerRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerRequest instance
+             */
+            static create(properties: stratalog.v1.PeerRequest.$Shape): stratalog.v1.PeerRequest & stratalog.v1.PeerRequest.$Shape;
+            static create(properties?: stratalog.v1.PeerRequest.$Properties): stratalog.v1.PeerRequest;
+
+            /**
+             * Encodes the specified PeerRequest message. Does not implicitly {@link stratalog.v1.PeerRequest.verify|verify} messages.
+             * @param message PeerRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerRequest & stratalog.v1.PeerRequest.$Shape} PeerRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerRequest & stratalog.v1.PeerRequest.$Shape;
+        }
+
+        namespace PeerRequest {
+
+            /** Properties of a PeerRequest. */
+            interface $Properties {
+
+                /** PeerRequest id */
+                id?: (number|null);
+
+                /** PeerRequest kind */
+                kind?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerRequest. */
+            type $Shape = stratalog.v1.PeerRequest.$Properties;
+        }
+
+        /**
+         * Properties of a PeerResponse.
+         * @deprecated Use stratalog.v1.PeerResponse.$Properties instead.
+         */
+        interface IPeerResponse extends stratalog.v1.PeerResponse.$Properties {
+        }
+
+        /** Represents a PeerResponse. */
+        class PeerResponse {
+
+            /**
+             * Constructs a new PeerResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerResponse id. */
+            id: number;
+
+            /** PeerResponse error. */
+            error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+            /**
+             * Creates a new PeerResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerResponse instance
+             */
+            static create(properties: stratalog.v1.PeerResponse.$Shape): stratalog.v1.PeerResponse & stratalog.v1.PeerResponse.$Shape;
+            static create(properties?: stratalog.v1.PeerResponse.$Properties): stratalog.v1.PeerResponse;
+
+            /**
+             * Encodes the specified PeerResponse message. Does not implicitly {@link stratalog.v1.PeerResponse.verify|verify} messages.
+             * @param message PeerResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerResponse & stratalog.v1.PeerResponse.$Shape} PeerResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerResponse & stratalog.v1.PeerResponse.$Shape;
+        }
+
+        namespace PeerResponse {
+
+            /** Properties of a PeerResponse. */
+            interface $Properties {
+
+                /** PeerResponse id */
+                id?: (number|null);
+
+                /** PeerResponse error */
+                error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerResponse. */
+            type $Shape = stratalog.v1.PeerResponse.$Properties;
+        }
+
+        /**
+         * Properties of a PeerNews.
+         * @deprecated Use stratalog.v1.PeerNews.$Properties instead.
+         */
+        interface IPeerNews extends stratalog.v1.PeerNews.$Properties {
+        }
+
+        /** Represents a PeerNews. */
+        class PeerNews {
+
+            /**
+             * Constructs a new PeerNews.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PeerNews.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PeerNews kind. */
+            kind: string;
+
+            /**
+             * Creates a new PeerNews instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PeerNews instance
+             */
+            static create(properties: stratalog.v1.PeerNews.$Shape): stratalog.v1.PeerNews & stratalog.v1.PeerNews.$Shape;
+            static create(properties?: stratalog.v1.PeerNews.$Properties): stratalog.v1.PeerNews;
+
+            /**
+             * Encodes the specified PeerNews message. Does not implicitly {@link stratalog.v1.PeerNews.verify|verify} messages.
+             * @param message PeerNews message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PeerNews.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PeerNews message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PeerNews & stratalog.v1.PeerNews.$Shape} PeerNews
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PeerNews & stratalog.v1.PeerNews.$Shape;
+        }
+
+        namespace PeerNews {
+
+            /** Properties of a PeerNews. */
+            interface $Properties {
+
+                /** PeerNews kind */
+                kind?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PeerNews. */
+            type $Shape = stratalog.v1.PeerNews.$Properties;
+        }
+
+        /**
+         * Properties of a RaftMessages.
+         * @deprecated Use stratalog.v1.RaftMessages.$Properties instead.
+         */
+        interface IRaftMessages extends stratalog.v1.RaftMessages.$Properties {
+        }
+
+        /** Represents a RaftMessages. */
+        class RaftMessages {
+
+            /**
+             * Constructs a new RaftMessages.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.RaftMessages.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RaftMessages messages. */
+            messages: stratalog.v1.RaftMessage.$Properties[];
+
+            /**
+             * Creates a new RaftMessages instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RaftMessages instance
+             */
+            static create(properties: stratalog.v1.RaftMessages.$Shape): stratalog.v1.RaftMessages & stratalog.v1.RaftMessages.$Shape;
+            static create(properties?: stratalog.v1.RaftMessages.$Properties): stratalog.v1.RaftMessages;
+
+            /**
+             * Encodes the specified RaftMessages message. Does not implicitly {@link stratalog.v1.RaftMessages.verify|verify} messages.
+             * @param message RaftMessages message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.RaftMessages.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RaftMessages message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.RaftMessages & stratalog.v1.RaftMessages.$Shape} RaftMessages
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.RaftMessages & stratalog.v1.RaftMessages.$Shape;
+        }
+
+        namespace RaftMessages {
+
+            /** Properties of a RaftMessages. */
+            interface $Properties {
+
+                /** RaftMessages messages */
+                messages?: (stratalog.v1.RaftMessage.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RaftMessages. */
+            type $Shape = {
+              messages?: stratalog.v1.RaftMessage.$Shape[]|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /** RaftMessageType enum. */
+        enum RaftMessageType {
+
+            /** RAFT_MESSAGE_TYPE_UNSPECIFIED value */
+            RAFT_MESSAGE_TYPE_UNSPECIFIED = 0,
+
+            /** RAFT_MESSAGE_TYPE_APPEND value */
+            RAFT_MESSAGE_TYPE_APPEND = 1,
+
+            /** RAFT_MESSAGE_TYPE_APPEND_ACCEPTED value */
+            RAFT_MESSAGE_TYPE_APPEND_ACCEPTED = 2,
+
+            /** RAFT_MESSAGE_TYPE_APPEND_REJECTED value */
+            RAFT_MESSAGE_TYPE_APPEND_REJECTED = 3,
+
+            /** RAFT_MESSAGE_TYPE_STALE_TERM value */
+            RAFT_MESSAGE_TYPE_STALE_TERM = 4,
+
+            /** RAFT_MESSAGE_TYPE_HEARTBEAT value */
+            RAFT_MESSAGE_TYPE_HEARTBEAT = 5,
+
+            /** RAFT_MESSAGE_TYPE_HEARTBEAT_RESPONSE value */
+            RAFT_MESSAGE_TYPE_HEARTBEAT_RESPONSE = 6,
+
+            /** RAFT_MESSAGE_TYPE_QUIESCE value */
+            RAFT_MESSAGE_TYPE_QUIESCE = 7,
+
+            /** RAFT_MESSAGE_TYPE_VOTE_REQUEST value */
+            RAFT_MESSAGE_TYPE_VOTE_REQUEST = 8,
+
+            /** RAFT_MESSAGE_TYPE_PRE_VOTE_REQUEST value */
+            RAFT_MESSAGE_TYPE_PRE_VOTE_REQUEST = 9,
+
+            /** RAFT_MESSAGE_TYPE_VOTE_RESPONSE value */
+            RAFT_MESSAGE_TYPE_VOTE_RESPONSE = 10,
+
+            /** RAFT_MESSAGE_TYPE_PRE_VOTE_RESPONSE value */
+            RAFT_MESSAGE_TYPE_PRE_VOTE_RESPONSE = 11,
+
+            /** RAFT_MESSAGE_TYPE_SNAPSHOT value */
+            RAFT_MESSAGE_TYPE_SNAPSHOT = 12,
+
+            /** RAFT_MESSAGE_TYPE_TIMEOUT_NOW value */
+            RAFT_MESSAGE_TYPE_TIMEOUT_NOW = 13,
+
+            /** RAFT_MESSAGE_TYPE_TRANSFER_REQUEST value */
+            RAFT_MESSAGE_TYPE_TRANSFER_REQUEST = 14,
+
+            /** RAFT_MESSAGE_TYPE_FORWARD_PROPOSAL value */
+            RAFT_MESSAGE_TYPE_FORWARD_PROPOSAL = 15,
+
+            /** RAFT_MESSAGE_TYPE_READ_REQUEST value */
+            RAFT_MESSAGE_TYPE_READ_REQUEST = 16,
+
+            /** RAFT_MESSAGE_TYPE_READ_RESPONSE value */
+            RAFT_MESSAGE_TYPE_READ_RESPONSE = 17
+        }
+
+        /**
+         * Properties of a RaftMessage.
+         * @deprecated Use stratalog.v1.RaftMessage.$Properties instead.
+         */
+        interface IRaftMessage extends stratalog.v1.RaftMessage.$Properties {
+        }
+
+        /** Represents a RaftMessage. */
+        class RaftMessage {
+
+            /**
+             * Constructs a new RaftMessage.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.RaftMessage.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RaftMessage type. */
+            type: stratalog.v1.RaftMessageType;
+
+            /** RaftMessage topicId. */
+            topicId: Uint8Array;
+
+            /** RaftMessage partition. */
+            partition: number;
+
+            /** RaftMessage from. */
+            from: number;
+
+            /** RaftMessage to. */
+            to: number;
+
+            /** RaftMessage term. */
+            term: number;
+
+            /** RaftMessage prev. */
+            prev: number;
+
+            /** RaftMessage positionTerm. */
+            positionTerm: number;
+
+            /** RaftMessage commit. */
+            commit: number;
+
+            /** RaftMessage commitTerm. */
+            commitTerm: number;
+
+            /** RaftMessage end. */
+            end: number;
+
+            /** RaftMessage flag. */
+            flag: boolean;
+
+            /** RaftMessage readRound. */
+            readRound: number;
+
+            /** RaftMessage payloadBytes. */
+            payloadBytes: number;
+
+            /** RaftMessage hasPayload. */
+            hasPayload: boolean;
+
+            /** RaftMessage snapshot. */
+            snapshot?: (stratalog.v1.RaftSnapshot.$Properties|null);
+
+            /** RaftMessage proposalLength. */
+            proposalLength: number;
+
+            /** RaftMessage proposalBytes. */
+            proposalBytes: number;
+
+            /** RaftMessage change. */
+            change?: (string|null);
+
+            /** RaftMessage target. */
+            target: number;
+
+            /** RaftMessage contextText. */
+            contextText?: (string|null);
+
+            /** RaftMessage contextNumber. */
+            contextNumber?: (number|null);
+
+            /** RaftMessage readContext. */
+            readContext?: ("contextText"|"contextNumber");
+
+            /**
+             * Creates a new RaftMessage instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RaftMessage instance
+             */
+            static create(properties: stratalog.v1.RaftMessage.$Shape): stratalog.v1.RaftMessage & stratalog.v1.RaftMessage.$Shape;
+            static create(properties?: stratalog.v1.RaftMessage.$Properties): stratalog.v1.RaftMessage;
+
+            /**
+             * Encodes the specified RaftMessage message. Does not implicitly {@link stratalog.v1.RaftMessage.verify|verify} messages.
+             * @param message RaftMessage message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.RaftMessage.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RaftMessage message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.RaftMessage & stratalog.v1.RaftMessage.$Shape} RaftMessage
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.RaftMessage & stratalog.v1.RaftMessage.$Shape;
+        }
+
+        namespace RaftMessage {
+
+            /** Properties of a RaftMessage. */
+            interface $Properties {
+
+                /** RaftMessage type */
+                type?: (stratalog.v1.RaftMessageType|null);
+
+                /** RaftMessage topicId */
+                topicId?: (Uint8Array|null);
+
+                /** RaftMessage partition */
+                partition?: (number|null);
+
+                /** RaftMessage from */
+                from?: (number|null);
+
+                /** RaftMessage to */
+                to?: (number|null);
+
+                /** RaftMessage term */
+                term?: (number|null);
+
+                /** RaftMessage prev */
+                prev?: (number|null);
+
+                /** RaftMessage positionTerm */
+                positionTerm?: (number|null);
+
+                /** RaftMessage commit */
+                commit?: (number|null);
+
+                /** RaftMessage commitTerm */
+                commitTerm?: (number|null);
+
+                /** RaftMessage end */
+                end?: (number|null);
+
+                /** RaftMessage flag */
+                flag?: (boolean|null);
+
+                /** RaftMessage readRound */
+                readRound?: (number|null);
+
+                /** RaftMessage payloadBytes */
+                payloadBytes?: (number|null);
+
+                /** RaftMessage hasPayload */
+                hasPayload?: (boolean|null);
+
+                /** RaftMessage snapshot */
+                snapshot?: (stratalog.v1.RaftSnapshot.$Properties|null);
+
+                /** RaftMessage proposalLength */
+                proposalLength?: (number|null);
+
+                /** RaftMessage proposalBytes */
+                proposalBytes?: (number|null);
+
+                /** RaftMessage change */
+                change?: (string|null);
+
+                /** RaftMessage target */
+                target?: (number|null);
+
+                /** RaftMessage contextText */
+                contextText?: (string|null);
+
+                /** RaftMessage contextNumber */
+                contextNumber?: (number|null);
+
+                /** RaftMessage readContext */
+                readContext?: ("contextText"|"contextNumber");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a RaftMessage. */
+            type $Shape = {
+              type?: stratalog.v1.RaftMessageType|null;
+              topicId?: Uint8Array|null;
+              partition?: number|null;
+              from?: number|null;
+              to?: number|null;
+              term?: number|null;
+              prev?: number|null;
+              positionTerm?: number|null;
+              commit?: number|null;
+              commitTerm?: number|null;
+              end?: number|null;
+              flag?: boolean|null;
+              readRound?: number|null;
+              payloadBytes?: number|null;
+              hasPayload?: boolean|null;
+              snapshot?: stratalog.v1.RaftSnapshot.$Shape|null;
+              proposalLength?: number|null;
+              proposalBytes?: number|null;
+              change?: string|null;
+              target?: number|null;
+              contextText?: string|null;
+              contextNumber?: number|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ readContext?: undefined; contextText?: null; contextNumber?: null }|{ readContext?: "contextText"; contextText: string; contextNumber?: null }|{ readContext?: "contextNumber"; contextText?: null; contextNumber: number })
+            );
+        }
+
+        /**
+         * Properties of a RaftSnapshot.
+         * @deprecated Use stratalog.v1.RaftSnapshot.$Properties instead.
+         */
+        interface IRaftSnapshot extends stratalog.v1.RaftSnapshot.$Properties {
+        }
+
+        /** Represents a RaftSnapshot. */
+        class RaftSnapshot {
+
+            /**
+             * Constructs a new RaftSnapshot.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.RaftSnapshot.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RaftSnapshot position. */
+            position: number;
+
+            /** RaftSnapshot term. */
+            term: number;
+
+            /** RaftSnapshot confPosition. */
+            confPosition: number;
+
+            /** RaftSnapshot voters. */
+            voters: number[];
+
+            /** RaftSnapshot votersOutgoing. */
+            votersOutgoing: number[];
+
+            /** RaftSnapshot learners. */
+            learners: number[];
+
+            /** RaftSnapshot learnersNext. */
+            learnersNext: number[];
+
+            /** RaftSnapshot autoLeave. */
+            autoLeave: boolean;
+
+            /**
+             * Creates a new RaftSnapshot instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns RaftSnapshot instance
+             */
+            static create(properties: stratalog.v1.RaftSnapshot.$Shape): stratalog.v1.RaftSnapshot & stratalog.v1.RaftSnapshot.$Shape;
+            static create(properties?: stratalog.v1.RaftSnapshot.$Properties): stratalog.v1.RaftSnapshot;
+
+            /**
+             * Encodes the specified RaftSnapshot message. Does not implicitly {@link stratalog.v1.RaftSnapshot.verify|verify} messages.
+             * @param message RaftSnapshot message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.RaftSnapshot.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RaftSnapshot message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.RaftSnapshot & stratalog.v1.RaftSnapshot.$Shape} RaftSnapshot
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.RaftSnapshot & stratalog.v1.RaftSnapshot.$Shape;
+        }
+
+        namespace RaftSnapshot {
+
+            /** Properties of a RaftSnapshot. */
+            interface $Properties {
+
+                /** RaftSnapshot position */
+                position?: (number|null);
+
+                /** RaftSnapshot term */
+                term?: (number|null);
+
+                /** RaftSnapshot confPosition */
+                confPosition?: (number|null);
+
+                /** RaftSnapshot voters */
+                voters?: (number[]|null);
+
+                /** RaftSnapshot votersOutgoing */
+                votersOutgoing?: (number[]|null);
+
+                /** RaftSnapshot learners */
+                learners?: (number[]|null);
+
+                /** RaftSnapshot learnersNext */
+                learnersNext?: (number[]|null);
+
+                /** RaftSnapshot autoLeave */
+                autoLeave?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RaftSnapshot. */
+            type $Shape = stratalog.v1.RaftSnapshot.$Properties;
+        }
+
+        /**
          * Properties of a ProduceRequest.
          * @deprecated Use stratalog.v1.ProduceRequest.$Properties instead.
          */

@@ -403,6 +403,14 @@ export const ERRORS = {
     text: "The change would leave a partition, or the cluster's metadata, without a majority of live replicas.",
     whatToDo: 'Bring the other replicas back first, or move the partition that the message names.',
   },
+  BROKER_DECOMMISSIONED: {
+    code: 1007,
+    scope: 'broker',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'The broker was decommissioned; its data folder does not come back into the cluster.',
+    whatToDo: 'Start the broker with an empty data folder if it is to join anew.',
+  },
   CANCELLED: {
     code: 1100,
     scope: 'client',

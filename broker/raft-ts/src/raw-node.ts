@@ -80,6 +80,16 @@ export class RawNode<D> {
     return this.#raft.log.committed
   }
 
+  /** The configuration in force. */
+  get confState(): ConfState {
+    return this.#raft.confState
+  }
+
+  /** Whether timers stand still: nothing needs to tick until something happens. */
+  get quiescent(): boolean {
+    return this.#raft.quiescent
+  }
+
   /** Lets one tick of time pass. */
   tick(): void {
     tick(this.#raft)

@@ -12,6 +12,8 @@ export interface BrokerDirectoryOptions {
   readonly brokerId: number
   /** Addresses from this broker's own configuration. */
   readonly configured: ReadonlyMap<number, PeerAddress>
+  /** Addresses that a newcomer was told, until the image has them. */
+  readonly introduced: () => ReadonlyMap<number, PeerAddress>
   readonly image: () => MetadataImage
   /** The cluster that this broker belongs to; null while it does not know. */
   readonly clusterId: () => string | null
@@ -27,8 +29,8 @@ export class BrokerDirectory {
 
   /** All brokers that this one is to be connected with, itself left out. */
   addresses(): Map<number, PeerAddress> {
-    const { brokerId, configured, image } = this.#options
-    const addresses = new Map<number, PeerAddress>()
+    const { brokerId, configured, introduced, image } = this.#options
+    const addresses = new Map(introduced())
     for (const broker of image().brokers.values()) {
       addresses.set(broker.brokerId, { host: broker.peerHost, port: broker.peerPort })
     }

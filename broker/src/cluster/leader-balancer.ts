@@ -5,8 +5,9 @@
  * transfer takes a message or two. A few at a time: each costs its clients a look-up.
  * Owner: the broker.
  */
+import type { TransferResult } from 'raft-ts'
 import type { MetadataImage } from '../controller/metadata-image.ts'
-import type { PartitionReplicaState } from '../partition/partition-types.ts'
+import type { ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import { wantedCopies } from './replica-reconciler.ts'
@@ -17,8 +18,8 @@ export interface BalancedPartition {
   readonly topicId: Buffer
   readonly partition: number
   /** The group's members as their leader sees them; none when this broker does not lead. */
-  replicaStates(): readonly PartitionReplicaState[]
-  transferLeadership(nodeId: number): boolean
+  replicaStates(): readonly ReplicaState[]
+  transferLeadership(nodeId: number): TransferResult
 }
 
 /** What a balancer is made of. */
@@ -75,12 +76,12 @@ export class LeaderBalancer {
       const order = (wanted.target ?? wanted.replicas).map((replica) => replica.brokerId)
       const candidates = partition
         .replicaStates()
-        .filter(({ nodeId, role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp && nodeId !== null)
+        .filter(({ role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp)
         .map(({ nodeId }) => nodeId)
         .filter((node) => brokerOfNode(node) !== brokerId && !isLeaving(now, brokerOfNode(node)))
         .sort((a, b) => order.indexOf(brokerOfNode(a)) - order.indexOf(brokerOfNode(b)))
       const target = choose(candidates, preferred)
-      if (target === null || !partition.transferLeadership(target)) continue
+      if (target === null || partition.transferLeadership(target).kind !== 'started') continue
       if (++begun >= TRANSFERS_MAX) return
     }
   }
@@ -89,5 +90,5 @@ export class LeaderBalancer {
 /** Whether a broker is to lead nothing: it is being drained, or taken out of the cluster. */
 export function isLeaving(image: MetadataImage, brokerId: number): boolean {
   const broker = image.brokers.get(brokerId)
-  return broker !== undefined && (broker.drained || broker.decommissioning)
+  return broker !== undefined && (broker.isDrained || broker.isDecommissioning)
 }

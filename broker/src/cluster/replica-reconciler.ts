@@ -28,7 +28,7 @@ export interface ReplicaReconcilerOptions {
   readonly clock: Clock
   readonly image: () => MetadataImage
   /** Tells the controllers that a move is complete. */
-  readonly completeMove: (topicId: string, partition: number) => Promise<void>
+  readonly completeMove: (topicId: string, partition: number, target: readonly Replica[]) => Promise<unknown>
   readonly logger: PartitionLogger
 }
 
@@ -84,16 +84,16 @@ export class ReplicaReconciler {
     if (outcome === 'not-leader') return true
     if (outcome === 'under-way') return false
     if (target === null) return true
-    this.#complete(partition)
+    this.#complete(partition, target)
     return false
   }
 
-  #complete(partition: ReconciledPartition): void {
+  #complete(partition: ReconciledPartition, target: readonly Replica[]): void {
     if (this.#completing.has(partition)) return
     this.#completing.add(partition)
     const { completeMove, logger } = this.#options
     const topicId = partition.topicId.toString('hex')
-    completeMove(topicId, partition.partition)
+    completeMove(topicId, partition.partition, target)
       .catch((error: unknown) => {
         // Tried again at the next look, unless it is no longer wanted.
         if (isStratalogError(error) && error.retriable) return

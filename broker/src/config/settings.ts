@@ -5,6 +5,7 @@
  * of a setting is `STRATALOG_` and the name in capitals with `__` for each dot. Defaults of topics
  * (`topic.defaults.*`) come from the controller's own table of topic configs, see topic-defaults.ts.
  */
+import { HOST_PORT_PATTERN } from './host-port.ts'
 import { boolean, choice, integer, type Setting, text } from './setting.ts'
 
 const KIB = 1024
@@ -49,9 +50,6 @@ export interface Settings {
   readonly 'limits.write.stall.ms': number
   readonly 'fetch.heartbeat.ms': number
 }
-
-/** `HOST:PORT`, the host of an IPv6 address in square brackets. */
-export const HOST_PORT_PATTERN: RegExp = /^(\[[0-9a-fA-F:.%a-z]+\]|[^\s:[\]]+):(\d{1,5})$/
 
 const OPTIONAL_HOST_PORT = new RegExp(`^$|${HOST_PORT_PATTERN.source}`)
 

@@ -26,10 +26,10 @@ export const TOPIC_CREATION_DEFAULTS: {
     doc: 'Partitions of a topic whose creator names no number.',
   }),
   'topic.defaults.replication.factor': integer({
-    default: 1,
-    min: 1,
+    default: 0,
+    min: 0,
     max: 32,
-    doc: 'Copies of each partition of a topic whose creator names no number; at most the number of brokers.',
+    doc: 'Copies of each partition of a topic whose creator names no number. 0: 3 copies, or one on each broker where fewer than 3 are up and take replicas.',
   }),
 }
 

@@ -1,13 +1,14 @@
 /**
- * The controller's decisions: a command and the image give records, or the error that refuses it.
+ * What the controller can be asked to do, and what its decisions have in common.
  *
- * Pure: ids that must be new are passed in. Validated here once; records are trusted from then on.
+ * A command and the image give records and an answer, or the error that refuses it (topic-decisions.ts,
+ * broker-decisions.ts, move-decisions.ts, put together in decide.ts). Commands travel between brokers as JSON
+ * (controller-protocol.ts), so they are plain data.
  */
 import { StratalogError } from '@stratalog/proto'
-import type { MetadataImage, TopicImage } from './metadata-image.ts'
-import type { MetadataRecord, PartitionRecord } from './metadata-records.ts'
-import { checkTopicConfig, checkTopicConfigKey } from './topic-config.ts'
-import { checkTopicName, isInternalTopic } from './topic-name.ts'
+import type { Replica } from '../replication/raft-ids.ts'
+import type { BrokerImage, MetadataImage, PartitionImage, TopicImage } from './metadata-image.ts'
+import type { CommandResult, MetadataRecord } from './metadata-records.ts'
 
 /** Most partitions of one topic. */
 export const PARTITION_COUNT_MAX = 10_000
@@ -18,8 +19,8 @@ export const PRODUCER_ID_BLOCK_COUNT = 1000
 /** Last epoch of a producer id (int16); the next one needs a new id. */
 export const PRODUCER_EPOCH_MAX = 0x7fff
 
-/** What a command leads to. */
-export type Decision = readonly MetadataRecord[] | StratalogError
+/** Partitions that one record batch moves at most; the rest follows in the next. */
+export const MOVE_COUNT_MAX = 1000
 
 /** Asks for a topic; counts are those in force, defaults filled in. */
 export interface CreateTopicCommand {
@@ -36,71 +37,108 @@ export interface AlterTopicConfigCommand {
   readonly unset: readonly string[]
 }
 
-/** Where the replicas of new partitions go. */
-export type Placement = (partition: number, replicationFactor: number) => readonly number[]
-
-/** Decides on a new topic. @param topicId 32 hexadecimal digits, never used before. */
-export function decideCreateTopic(
-  image: MetadataImage,
-  command: CreateTopicCommand,
-  topicId: string,
-  place: Placement,
-): Decision {
-  const { name, partitionCount, replicationFactor, configs } = command
-  const error =
-    checkClientTopic(name) ??
-    checkFree(image, name) ??
-    checkPartitionCount(name, partitionCount) ??
-    checkReplicationFactor(image, name, replicationFactor) ??
-    checkConfigs(configs)
-  if (error !== null) return error
-  const partitions = placed(0, partitionCount, replicationFactor, place)
-  return [{ type: 'topic-created', name, topicId, partitions, configs: Object.fromEntries(configs) }]
+/** What a broker says of itself when it starts. */
+export interface BrokerRegistration {
+  readonly brokerId: number
+  /** Null while it belongs to no cluster. */
+  readonly clusterId: string | null
+  /** Where clients reach it. */
+  readonly host: string
+  readonly port: number
+  readonly rack: string
+  /** Where brokers reach it. */
+  readonly peerHost: string
+  readonly peerPort: number
+  /** Names its data folder: a wiped one has another. */
+  readonly directoryId: string
+  /** Starts of that folder, this one included: an old copy of it presents a number that was used already. */
+  readonly startEpoch: number
+  /** Names this run of the process: the same in every repetition of its registration. */
+  readonly incarnationId: string
 }
 
-/** Decides on the end of a topic. */
-export function decideDeleteTopic(image: MetadataImage, name: string): Decision {
-  const topic = findTopic(image, name)
-  if (topic instanceof StratalogError) return topic
-  return isInternalTopic(name) ? internalTopic(name) : [{ type: 'topic-deleted', topicId: topic.topicId }]
+/** Everything that the controller can be asked to do. */
+export type Command =
+  | {
+      readonly type: 'found-cluster'
+      readonly clusterId: string
+      readonly controllers: readonly Replica[]
+      readonly featureLevel: number
+      /** What the founder held as its own before there was a cluster. */
+      readonly inherited: readonly MetadataRecord[]
+    }
+  | {
+      readonly type: 'create-topic'
+      readonly name: string
+      readonly partitionCount: number
+      readonly replicationFactor: number
+      readonly configs: Readonly<Record<string, string>>
+    }
+  | { readonly type: 'delete-topic'; readonly name: string }
+  | {
+      readonly type: 'alter-topic-config'
+      readonly name: string
+      readonly set: Readonly<Record<string, string>>
+      readonly unset: readonly string[]
+    }
+  | { readonly type: 'add-partitions'; readonly name: string; readonly partitionCount: number }
+  | { readonly type: 'allocate-producer-ids' }
+  | { readonly type: 'register-broker'; readonly registration: BrokerRegistration }
+  | {
+      readonly type: 'drain-broker'
+      readonly brokerId: number
+      readonly drained: boolean
+      /** Drain although partitions lose their quorum when the broker stops. */
+      readonly force: boolean
+    }
+  | { readonly type: 'decommission-broker'; readonly brokerId: number; readonly decommissioning: boolean }
+  | { readonly type: 'maybe-remove-broker'; readonly brokerId: number }
+  | {
+      readonly type: 'move-partition'
+      readonly topic: string
+      readonly partition: number
+      /** The preferred leader first. */
+      readonly brokerIds: readonly number[]
+    }
+  | { readonly type: 'cancel-move'; readonly topic: string; readonly partition: number }
+  | {
+      readonly type: 'complete-reassignment'
+      readonly topicId: string
+      readonly partition: number
+      /** The target that the group was seen to consist of. */
+      readonly target: readonly Replica[]
+    }
+  | {
+      readonly type: 'renew-replica'
+      readonly topicId: string
+      readonly partition: number
+      /** The copy that was lost. */
+      readonly lost: Replica
+    }
+  /** Changes nothing; its answer is how far the log is. */
+  | { readonly type: 'barrier' }
+
+/** What a decision may know beside the image. */
+export interface DecisionContext {
+  /** Whether the process of that registration is up now, as far as the controller can tell. Its own always is. */
+  readonly isBrokerUp: (broker: BrokerImage) => boolean
+  /** 32 hexadecimal digits, never used before. */
+  readonly newTopicId: () => string
 }
 
-/** Decides on a change of configuration; no records when nothing would change. */
-export function decideAlterTopicConfig(image: MetadataImage, command: AlterTopicConfigCommand): Decision {
-  const { name, set, unset } = command
-  const topic = findTopic(image, name)
-  if (topic instanceof StratalogError) return topic
-  const error = checkConfigs(set) ?? checkUnset(set, unset)
-  if (error !== null) return error
-  const changed = [...set].filter(([key, value]) => topic.configs.get(key) !== value)
-  const removed = unset.filter((key) => topic.configs.has(key))
-  if (changed.length + removed.length === 0) return []
-  return [{ type: 'topic-config-changed', topicId: topic.topicId, set: Object.fromEntries(changed), unset: removed }]
+/** What a command leads to. */
+export interface Accepted {
+  /** None when nothing would change. */
+  readonly records: readonly MetadataRecord[]
+  readonly result: CommandResult
 }
 
-/** Decides on more partitions. @param partitionCount the new total. */
-export function decideAddPartitions(
-  image: MetadataImage,
-  name: string,
-  partitionCount: number,
-  place: Placement,
-): Decision {
-  const topic = findTopic(image, name)
-  if (topic instanceof StratalogError) return topic
-  const current = topic.partitions.length
-  const error = isInternalTopic(name) ? internalTopic(name) : checkPartitionCount(name, partitionCount)
-  if (error !== null) return error
-  if (partitionCount <= current) {
-    return invalidPartitions(name, `topic ${name} has ${current} partitions; ${partitionCount} would not add any`)
-  }
-  const replicationFactor = topic.partitions[0]!.replicas.length
-  const partitions = placed(current, partitionCount, replicationFactor, place)
-  return [{ type: 'partitions-added', topicId: topic.topicId, partitions }]
-}
+/** What a command leads to, or why it is refused. */
+export type Decision = Accepted | StratalogError
 
-/** Reserves the next block of producer ids. */
-export function decideAllocateProducerIds(image: MetadataImage): Decision {
-  return [{ type: 'producer-ids-allocated', nextProducerId: image.nextProducerId + PRODUCER_ID_BLOCK_COUNT }]
+/** A decision without an answer of its own. */
+export function accepted(records: readonly MetadataRecord[], result: CommandResult = {}): Accepted {
+  return { records, result }
 }
 
 /** The topic, or UNKNOWN_TOPIC_OR_PARTITION. */
@@ -111,60 +149,24 @@ export function findTopic(image: MetadataImage, name: string): TopicImage | Stra
   )
 }
 
-function placed(from: number, to: number, replicationFactor: number, place: Placement): PartitionRecord[] {
-  return Array.from({ length: to - from }, (_, i) => ({
-    partition: from + i,
-    replicas: place(from + i, replicationFactor),
-    lineage: null,
-    fork: null,
-  }))
+/** The partition of a topic, or UNKNOWN_TOPIC_OR_PARTITION. */
+export function findPartition(topic: TopicImage, partition: number): PartitionImage | StratalogError {
+  const count = topic.partitions.length
+  const text = `topic ${topic.name} has no partition ${partition}; it has ${count}, numbered from 0`
+  return (
+    topic.partitions[partition] ??
+    new StratalogError('UNKNOWN_TOPIC_OR_PARTITION', text, { topic: topic.name, partition })
+  )
 }
 
-function checkClientTopic(name: string): StratalogError | null {
-  return checkTopicName(name) ?? (isInternalTopic(name) ? internalTopic(name) : null)
+/** The broker, or BROKER_ID_NOT_REGISTERED. */
+export function findBroker(image: MetadataImage, brokerId: number): BrokerImage | StratalogError {
+  const known = [...image.brokers.keys()].sort((a, b) => a - b)
+  const text = `there is no broker ${brokerId}; registered are ${known.join(', ')}`
+  return image.brokers.get(brokerId) ?? new StratalogError('BROKER_ID_NOT_REGISTERED', text)
 }
 
-function internalTopic(name: string): StratalogError {
-  return new StratalogError('INVALID_TOPIC', `${name} is internal: names that begin with __ belong to the system`, {
-    topic: name,
-  })
-}
-
-function checkFree(image: MetadataImage, name: string): StratalogError | null {
-  return image.topicsByName.has(name)
-    ? new StratalogError('TOPIC_ALREADY_EXISTS', `topic ${name} exists already`, { topic: name })
-    : null
-}
-
-function checkPartitionCount(name: string, count: number): StratalogError | null {
-  const allowed = Number.isInteger(count) && count >= 1 && count <= PARTITION_COUNT_MAX
-  return allowed ? null : invalidPartitions(name, `partition count is ${count}; it must be 1 to ${PARTITION_COUNT_MAX}`)
-}
-
-function invalidPartitions(name: string, message: string): StratalogError {
-  return new StratalogError('INVALID_PARTITIONS', message, { topic: name })
-}
-
-function checkReplicationFactor(image: MetadataImage, name: string, factor: number): StratalogError | null {
-  const brokerCount = image.brokers.size
-  if (Number.isInteger(factor) && factor >= 1 && factor <= brokerCount) return null
-  const text = `replication factor is ${factor}; it must be 1 to ${brokerCount}, the number of brokers`
-  return new StratalogError('INVALID_REPLICATION_FACTOR', text, { topic: name })
-}
-
-function checkConfigs(configs: ReadonlyMap<string, string>): StratalogError | null {
-  for (const [key, value] of configs) {
-    const error = checkTopicConfig(key, value)
-    if (error !== null) return error
-  }
-  return null
-}
-
-function checkUnset(set: ReadonlyMap<string, string>, unset: readonly string[]): StratalogError | null {
-  for (const key of unset) {
-    if (set.has(key)) return new StratalogError('INVALID_REQUEST', `${key} is both set and unset`)
-    const error = checkTopicConfigKey(key)
-    if (error !== null) return error
-  }
-  return null
+/** Copies that a group needs to go on. */
+export function quorumOf(replicaCount: number): number {
+  return Math.floor(replicaCount / 2) + 1
 }

@@ -1,11 +1,18 @@
 /**
- * What the cluster is: the fold of all metadata records. Immutable; a change makes a new image that shares what stayed.
+ * What the cluster is: the fold of all metadata records (metadata-replay.ts). Immutable; a change makes a new image that
+ * shares what stayed.
  *
- * Pure: the same records give the same image on every broker and on every replay.
  * Invariant: topicsByName and topicsById hold the same topics; partition ids of a topic are 0..n-1.
+ * Invariant: a broker among the controllers has there the generation that it has in `brokers`, once it has registered.
  */
-import { invariant } from '@stratalog/proto'
-import type { MetadataRecord, PartitionRecord } from './metadata-records.ts'
+import type { Replica } from '../replication/raft-ids.ts'
+import type { CommandResult, PartitionRecord } from './metadata-records.ts'
+
+/** Highest feature level that this release knows; a cluster above it is not followed. */
+export const FEATURE_LEVEL = 1
+
+/** Commands whose answers are remembered. */
+export const REMEMBERED_COMMAND_COUNT = 1000
 
 /** One partition as the metadata knows it. */
 export type PartitionImage = PartitionRecord
@@ -21,108 +28,117 @@ export interface TopicImage {
   readonly configs: ReadonlyMap<string, string>
 }
 
-/** One broker that has registered. */
+/** One broker that has registered and was not removed. */
 export interface BrokerImage {
   readonly brokerId: number
+  /** Where clients reach it. */
   readonly host: string
   readonly port: number
   /** Failure domain; empty when not set. */
   readonly rack: string
+  /** Where brokers reach it; empty and 0 while it runs a release that knew no other brokers. */
+  readonly peerHost: string
+  readonly peerPort: number
+  /** Names its data folder. */
+  readonly directoryId: string
+  /** Starts of that folder when it registered. */
+  readonly startEpoch: number
+  /** Names the run of the process that registered. */
+  readonly incarnationId: string
+  /** Whether that run began without the disk that the broker had before. */
+  readonly storageLost: boolean
+  /** Of its copy of the metadata log. */
+  readonly metadataGeneration: number
+  /** Kept free of leaders and new replicas, for maintenance. */
+  readonly isDrained: boolean
+  /** Being emptied for good. */
+  readonly isDecommissioning: boolean
+}
+
+/** What is remembered of a broker that was removed. */
+export interface RemovedBroker {
+  readonly brokerId: number
+  /** Of its last copy of the metadata log. */
+  readonly metadataGeneration: number
+  /** Data folders that may not come back. */
+  readonly directoryIds: readonly string[]
+}
+
+/** A command that was carried out. */
+export interface ExecutedCommand {
+  /** 0, 1, 2... in the order of execution. */
+  readonly serial: number
+  readonly commandId: string
+  readonly result: CommandResult
 }
 
 /** The whole cluster. */
 export interface MetadataImage {
-  /** Exclusive end of the metadata log that this image contains: the number of records applied. */
+  /** Exclusive end of the metadata log that this image contains. */
   readonly metadataOffset: number
+  /** Null until the cluster is founded. */
+  readonly clusterId: string | null
+  readonly featureLevel: number
+  /** Voters of the metadata group. */
+  readonly controllers: readonly Replica[]
   readonly topicsByName: ReadonlyMap<string, TopicImage>
   readonly topicsById: ReadonlyMap<string, TopicImage>
   readonly brokers: ReadonlyMap<number, BrokerImage>
+  readonly removedBrokers: ReadonlyMap<number, RemovedBroker>
   /** Producer ids below this are given out, or in a block that was. */
   readonly nextProducerId: number
+  /** The last commands by id, the oldest first; at most {@link REMEMBERED_COMMAND_COUNT}. */
+  readonly commands: ReadonlyMap<string, ExecutedCommand>
+  /** Commands ever executed: the serial of the next one. */
+  readonly commandCount: number
 }
 
 /** The image of a cluster in which nothing has happened. */
 export const EMPTY_IMAGE: MetadataImage = {
   metadataOffset: 0,
+  clusterId: null,
+  featureLevel: 0,
+  controllers: [],
   topicsByName: new Map(),
   topicsById: new Map(),
   brokers: new Map(),
+  removedBrokers: new Map(),
   nextProducerId: 0,
+  commands: new Map(),
+  commandCount: 0,
 }
 
-/** The image after `records`, in order. Throws InvariantError for records that cannot follow. */
-export function replay(image: MetadataImage, records: readonly MetadataRecord[]): MetadataImage {
-  const draft = {
-    topicsByName: new Map(image.topicsByName),
-    topicsById: new Map(image.topicsById),
-    brokers: new Map(image.brokers),
-    nextProducerId: image.nextProducerId,
-  }
-  for (const record of records) applyRecord(draft, record)
-  return { ...draft, metadataOffset: image.metadataOffset + records.length }
+/** Who is to be in the metadata group. */
+export interface MetadataMembers {
+  readonly voters: readonly Replica[]
+  /** The brokers that only follow. */
+  readonly learners: readonly Replica[]
 }
 
-interface Draft {
-  readonly topicsByName: Map<string, TopicImage>
-  readonly topicsById: Map<string, TopicImage>
-  readonly brokers: Map<number, BrokerImage>
-  nextProducerId: number
+/** The metadata group as it should be: the controllers vote, every other broker follows. Each by broker id. */
+export function metadataMembers(image: MetadataImage): MetadataMembers {
+  const voting = new Set(image.controllers.map(({ brokerId }) => brokerId))
+  const learners = [...image.brokers.values()]
+    .filter(({ brokerId }) => !voting.has(brokerId))
+    .map(({ brokerId, metadataGeneration }) => ({ brokerId, generation: metadataGeneration }))
+  return { voters: [...image.controllers].sort(byBrokerId), learners: learners.sort(byBrokerId) }
 }
 
-function applyRecord(draft: Draft, record: MetadataRecord): void {
-  switch (record.type) {
-    case 'topic-created': {
-      invariant(!draft.topicsByName.has(record.name), () => `topic ${record.name} is created twice`)
-      invariant(!draft.topicsById.has(record.topicId), () => `topic id ${record.topicId} is used twice`)
-      checkIds(record.partitions, 0)
-      const configs = new Map(Object.entries(record.configs))
-      putTopic(draft, { name: record.name, topicId: record.topicId, partitions: record.partitions, configs })
-      return
-    }
-    case 'topic-deleted': {
-      const topic = topicOf(draft, record.topicId)
-      draft.topicsByName.delete(topic.name)
-      draft.topicsById.delete(topic.topicId)
-      return
-    }
-    case 'topic-config-changed': {
-      const topic = topicOf(draft, record.topicId)
-      const configs = new Map(topic.configs)
-      for (const [key, value] of Object.entries(record.set)) configs.set(key, value)
-      for (const key of record.unset) configs.delete(key)
-      putTopic(draft, { ...topic, configs })
-      return
-    }
-    case 'partitions-added': {
-      const topic = topicOf(draft, record.topicId)
-      checkIds(record.partitions, topic.partitions.length)
-      putTopic(draft, { ...topic, partitions: [...topic.partitions, ...record.partitions] })
-      return
-    }
-    case 'producer-ids-allocated':
-      invariant(record.nextProducerId >= draft.nextProducerId, 'producer ids are never given back')
-      draft.nextProducerId = record.nextProducerId
-      return
-    case 'broker-registered': {
-      const { brokerId, host, port, rack } = record
-      draft.brokers.set(brokerId, { brokerId, host, port, rack })
-    }
-  }
+/** Whether two lists hold the same copies, in any order. */
+export function sameReplicas(left: readonly Replica[], right: readonly Replica[]): boolean {
+  return left.length === right.length && left.every((replica) => hasReplica(right, replica))
 }
 
-function topicOf(draft: Draft, topicId: string): TopicImage {
-  const topic = draft.topicsById.get(topicId)
-  invariant(topic !== undefined, () => `a record names topic id ${topicId}, which does not exist`)
-  return topic
+/** Whether the copy is in the list. */
+export function hasReplica(replicas: readonly Replica[], { brokerId, generation }: Replica): boolean {
+  return replicas.some((other) => other.brokerId === brokerId && other.generation === generation)
 }
 
-function putTopic(draft: Draft, topic: TopicImage): void {
-  draft.topicsByName.set(topic.name, topic)
-  draft.topicsById.set(topic.topicId, topic)
+/** The broker's copy in the list. */
+export function replicaOn(replicas: readonly Replica[], brokerId: number): Replica | undefined {
+  return replicas.find((replica) => replica.brokerId === brokerId)
 }
 
-function checkIds(partitions: readonly PartitionRecord[], first: number): void {
-  for (const [i, { partition }] of partitions.entries()) {
-    invariant(partition === first + i, () => `partition ${partition} where ${first + i} is due`)
-  }
+function byBrokerId(left: Replica, right: Replica): number {
+  return left.brokerId - right.brokerId
 }

@@ -1,23 +1,15 @@
 /**
- * The metadata on disk: the image as rows of the key-value store, changed together with its offset in one synced batch.
+ * The metadata on disk: the image as rows of the key-value store (metadata-rows.ts), changed together with the offset up to
+ * which the metadata log is contained in them, in one synced batch.
  *
- * Each row is a record that makes its part of the image anew, so that loading is replaying and there is one format:
- * ```
- * meta/applied            { metadataOffset }          meta/broker/<id>     broker-registered
- * meta/topic/<topic id>   topic-created, as it is now  meta/producer-ids    producer-ids-allocated
- * ```
  * Invariant: rows and offset belong together after any crash, so that no record is applied twice or left out.
  */
-import { invariant, StratalogError } from '@stratalog/proto'
 import { type KeyValueStore, keysWithPrefix, type StoreOperation } from '../storage/key-value-store.ts'
-import { EMPTY_IMAGE, type MetadataImage, replay, type TopicImage } from './metadata-image.ts'
-import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from './metadata-records.ts'
+import { MetadataError } from './metadata-error.ts'
+import type { MetadataImage } from './metadata-image.ts'
+import { imageOfRows, METADATA_ROW_PREFIX, rowChanges, type StoredMetadata } from './metadata-rows.ts'
 
-const PREFIX = 'meta/'
-const APPLIED_KEY = `${PREFIX}applied`
-const PRODUCER_IDS_KEY = `${PREFIX}producer-ids`
-
-/** Loads and changes the stored image. Owner: the controller, one change at a time. */
+/** Loads and changes the stored image. Owner: the metadata group, one change at a time. */
 export class MetadataStore {
   readonly #store: KeyValueStore
 
@@ -25,67 +17,25 @@ export class MetadataStore {
     this.#store = store
   }
 
-  /** The stored image; empty in a new store. Errors: those of the store. */
-  async load(): Promise<MetadataImage> {
-    const records: MetadataRecord[] = []
-    let metadataOffset: number | null = null
-    for await (const [key, value] of this.#store.iterate(keysWithPrefix(PREFIX))) {
-      if (key === APPLIED_KEY) metadataOffset = (JSON.parse(value.toString()) as AppliedRow).metadataOffset
-      else records.push(decodeMetadataRecord(value))
-    }
-    invariant(metadataOffset !== null || records.length === 0, 'the metadata rows have no offset')
-    return { ...replay(EMPTY_IMAGE, records), metadataOffset: metadataOffset ?? 0 }
+  /** The stored image; empty in a new store. Errors: MetadataError for rows that cannot be read; those of the store. */
+  async load(): Promise<StoredMetadata> {
+    const rows: (readonly [string, Buffer])[] = []
+    for await (const row of this.#store.iterate(keysWithPrefix(METADATA_ROW_PREFIX))) rows.push(row)
+    return imageOfRows(rows)
   }
 
   /**
-   * Stores what `records` changed.
+   * Makes the stored image `next`.
    *
-   * @param next the image after them.
+   * @param before the image that is stored.
    * @param beside operations of other owners that must take effect in the same batch.
-   * Durability: fsynced when it resolves. Errors: STORAGE_ERROR, caused by the store's.
+   * Durability: fsynced when it resolves. Errors: MetadataError, caused by the store's.
    */
-  async apply(
-    records: readonly MetadataRecord[],
-    next: MetadataImage,
-    beside: readonly StoreOperation[] = [],
-  ): Promise<void> {
-    const applied: AppliedRow = { metadataOffset: next.metadataOffset }
-    const operations: StoreOperation[] = records.map((record) => rowChange(record, next))
-    operations.push({ kind: 'put', key: APPLIED_KEY, value: Buffer.from(JSON.stringify(applied)) }, ...beside)
+  async apply(before: MetadataImage, next: MetadataImage, beside: readonly StoreOperation[] = []): Promise<void> {
     try {
-      await this.#store.batch(operations, { sync: true })
+      await this.#store.batch([...rowChanges(before, next), ...beside], { sync: true })
     } catch (cause) {
-      throw new StratalogError('STORAGE_ERROR', 'the change of metadata could not be stored', { cause })
+      throw new MetadataError('METADATA_STORAGE_FAILED', 'the change of metadata could not be stored', { cause })
     }
   }
-}
-
-interface AppliedRow {
-  readonly metadataOffset: number
-}
-
-function rowChange(record: MetadataRecord, next: MetadataImage): StoreOperation {
-  switch (record.type) {
-    case 'topic-created':
-    case 'topic-config-changed':
-    case 'partitions-added':
-    case 'topic-deleted': {
-      const key = `${PREFIX}topic/${record.topicId}`
-      const topic = next.topicsById.get(record.topicId)
-      return topic === undefined ? { kind: 'delete', key } : put(key, topicRow(topic))
-    }
-    case 'producer-ids-allocated':
-      return put(PRODUCER_IDS_KEY, record)
-    case 'broker-registered':
-      return put(`${PREFIX}broker/${record.brokerId}`, record)
-  }
-}
-
-function topicRow(topic: TopicImage): MetadataRecord {
-  const { name, topicId, partitions } = topic
-  return { type: 'topic-created', name, topicId, partitions, configs: Object.fromEntries(topic.configs) }
-}
-
-function put(key: string, record: MetadataRecord): StoreOperation {
-  return { kind: 'put', key, value: encodeMetadataRecord(record) }
 }

@@ -65,6 +65,8 @@ export interface LogListener {
   onRecovered?(report: RecoveryReport): void
   /** The log is in the page cache up to here (exclusive). */
   onWritten?(writtenEndOffset: Offset): void
+  /** The log is durable up to here (exclusive). */
+  onFlushed?(flushedEndOffset: Offset): void
 }
 
 /** What {@link PartitionLog.open} needs. */

@@ -281,6 +281,7 @@ export class LogWriter {
     const { file } = this.#activeLease
     await core.options.flusher.run(() => file.datasync())
     core.flushedEndOffset = writtenEndOffset
+    core.options.listener?.onFlushed?.(writtenEndOffset)
     await this.#checkpointer.writeRecoveryPoint()
     if (core.flushedEndOffset === core.writtenEndOffset && !this.#writing) this.#releaseActive()
   }

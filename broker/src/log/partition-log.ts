@@ -179,6 +179,14 @@ export class PartitionLog {
     return this.#reader.read(from, endOffset, maxBytes, minOneBatch)
   }
 
+  /** As {@link read}, from memory and at once; null when the batch at `from` has to be read from a file. */
+  readCached(from: Offset, endOffset: Offset, maxBytes: number): readonly Buffer[] | null {
+    const core = this.#core
+    if (core.state.kind === 'failed' || core.state.kind === 'closed') return null
+    const chunks = core.tail.read(from, endOffset, maxBytes, true)
+    return chunks === null || chunks.length === 0 ? null : chunks
+  }
+
   /**
    * The first data record below `endOffset` whose timestamp is at least `timestampMs`, or null.
    *

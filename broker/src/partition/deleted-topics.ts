@@ -5,9 +5,10 @@
  * any moment leaves either the topic or the order to clean up, never a folder that nobody knows of.
  */
 import { DELETED_DIRECTORY_SUFFIX } from '../log/file-names.ts'
-import { type HardStateStore, hardStateKey } from '../replication/hard-state-store.ts'
+import { type GroupStateStore, groupKey } from '../replication/group-state-store.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import { type KeyValueStore, keysWithPrefix, type StoreOperation } from '../storage/key-value-store.ts'
+import { removeStaleCopies } from './partition-copy.ts'
 import { folderTopicId, partitionDirectory } from './partition-folder.ts'
 
 const PREFIX = 'local/deleted/'
@@ -22,7 +23,7 @@ export interface DeletedTopic {
 /** What cleaning up needs. */
 export interface CleanUp {
   readonly store: KeyValueStore
-  readonly hardStates: HardStateStore
+  readonly groupStates: GroupStateStore
   readonly fileSystem: FileSystem
   readonly topicsDirectory: string
 }
@@ -41,20 +42,43 @@ export async function loadDeletedTopics(store: KeyValueStore): Promise<DeletedTo
 }
 
 /** Removes what is left of the topic: folders that bear its id, votes, and last the note. Safe to repeat. */
-export async function cleanUpTopic(
-  deleted: DeletedTopic,
-  { store, hardStates, fileSystem, topicsDirectory }: CleanUp,
-): Promise<void> {
+export async function cleanUpTopic(deleted: DeletedTopic, cleanUp: CleanUp): Promise<void> {
   const { topic, topicId, partitionCount } = deleted
+  const { store, groupStates, fileSystem, topicsDirectory } = cleanUp
   for (let partition = 0; partition < partitionCount; partition++) {
-    const directory = partitionDirectory(topicsDirectory, topic, partition)
-    if ((await folderTopicId(fileSystem, directory)) === topicId) await fileSystem.removeDirectory(directory)
-    await fileSystem.removeDirectory(directory + DELETED_DIRECTORY_SUFFIX)
+    await removeFolders(topic, topicId, partition, cleanUp)
   }
   await fileSystem.syncDirectory(topicsDirectory)
   const forgotten = Array.from({ length: partitionCount }, (_, partition) =>
-    hardStates.put(hardStateKey(topicId, partition), null),
+    groupStates.put(groupKey(topicId, partition), null),
   )
   await Promise.all(forgotten)
   await store.batch([{ kind: 'delete', key: PREFIX + topicId }], { sync: true })
+}
+
+/** Removes what is left of one copy that this broker holds no longer: its folders, and last its votes. Safe to repeat. */
+export async function cleanUpReplica(
+  { topic, topicId, partition }: { readonly topic: string; readonly topicId: string; readonly partition: number },
+  cleanUp: Omit<CleanUp, 'store'>,
+): Promise<void> {
+  await removeFolders(topic, topicId, partition, cleanUp)
+  await cleanUp.fileSystem.syncDirectory(cleanUp.topicsDirectory)
+  await cleanUp.groupStates.put(groupKey(topicId, partition), null)
+}
+
+async function removeFolders(
+  topic: string,
+  topicId: string,
+  partition: number,
+  { fileSystem, topicsDirectory }: Omit<CleanUp, 'store'>,
+): Promise<void> {
+  const directory = partitionDirectory(topicsDirectory, topic, partition)
+  const doomed = directory + DELETED_DIRECTORY_SUFFIX
+  await fileSystem.removeDirectory(doomed)
+  if ((await folderTopicId(fileSystem, directory)) === topicId) {
+    // Renamed first: what a crash leaves then is known to be of no use.
+    await fileSystem.rename(directory, doomed)
+    await fileSystem.removeDirectory(doomed)
+  }
+  await removeStaleCopies(fileSystem, directory)
 }

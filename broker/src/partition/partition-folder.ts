@@ -3,7 +3,7 @@
  *
  * Names are reused, ids never: a folder is opened, or removed, only for the topic whose id it bears.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { StratalogError, topicPartitionKey } from '@stratalog/proto'
 import { DELETED_DIRECTORY_SUFFIX, parseSegmentFileName } from '../log/file-names.ts'
 import type { FileSystem } from '../storage/file-system.ts'
@@ -30,12 +30,10 @@ export function partitionDirectory(topicsDirectory: string, topic: string, parti
  */
 export async function claimFolder(
   fileSystem: FileSystem,
-  topicsDirectory: string,
-  owner: { readonly topic: string; readonly topicId: string; readonly partition: number },
+  folder: { readonly topic: string; readonly topicId: string; readonly partition: number; readonly directory: string },
   isNew: boolean,
 ): Promise<void> {
-  const { topic, partition, topicId } = owner
-  const directory = partitionDirectory(topicsDirectory, topic, partition)
+  const { topic, partition, topicId, directory } = folder
   const found = await folderTopicId(fileSystem, directory)
   if (found === topicId) return
   const where = { topic, partition, metadata: { directory } }
@@ -59,7 +57,7 @@ export async function claimFolder(
   if (!isNew) throw new StratalogError('PARTITION_DAMAGED', `the files of ${directory} are missing`, where)
   await fileSystem.makeDirectory(directory)
   await fileSystem.writeFileAtomic(join(directory, PARTITION_METADATA_FILE), encodePartitionMetadata(topicId))
-  await fileSystem.syncDirectory(topicsDirectory)
+  await fileSystem.syncDirectory(dirname(directory))
 }
 
 /** Whether a name below the folder of all partitions is that of one whose deletion was begun. */

@@ -7,13 +7,15 @@
  */
 import { join } from 'node:path'
 import { InvariantError, invariant, StratalogError, topicPartitionKey } from '@stratalog/proto'
-import { hardStateKey } from '../replication/hard-state-store.ts'
+import { groupKey } from '../replication/group-state-store.ts'
+import type { Replica } from '../replication/raft-ids.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
-import { type CleanUp, cleanUpTopic, type DeletedTopic, loadDeletedTopics } from './deleted-topics.ts'
+import { cleanUpReplica, cleanUpTopic, type DeletedTopic, loadDeletedTopics } from './deleted-topics.ts'
 import { Partition } from './partition.ts'
 import type { PartitionConfig } from './partition-config.ts'
+import { folderOfCopy } from './partition-copy.ts'
 import { publicError } from './partition-errors.ts'
-import { claimFolder, isDeletedFolder, namesIn, partitionDirectory } from './partition-folder.ts'
+import { isDeletedFolder, namesIn, partitionDirectory } from './partition-folder.ts'
 import type { PartitionEnvironment } from './partition-types.ts'
 import { runBounded } from './run-bounded.ts'
 
@@ -30,8 +32,19 @@ export interface TopicAssignment {
   readonly config: PartitionConfig
   /** All partitions of the topic, whoever holds them. */
   readonly partitionCount: number
-  /** Those of this broker. */
-  readonly partitions: readonly { readonly partition: number; readonly replicas: readonly number[] }[]
+  /** Those of this broker: of others nothing is opened. */
+  readonly partitions: readonly PartitionAssignment[]
+}
+
+/** Who holds a partition. */
+export interface PartitionAssignment {
+  readonly partition: number
+  /** The preferred leader first. */
+  readonly replicas: readonly Replica[]
+  /** Who is to hold it, while it is being moved or rebuilt. */
+  readonly target: readonly Replica[] | null
+  /** Whether the replicas are those that it was created with: the voters of a group that has never run. */
+  readonly founding: boolean
 }
 
 /** A partition that is not served here, and why. */
@@ -54,6 +67,8 @@ interface TopicEntry {
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
   readonly places: Map<number, Partition | StratalogError>
+  /** Of the copies that are open here, or could not be opened. */
+  readonly generations: Map<number, number>
 }
 
 /** See the file's header. */
@@ -101,11 +116,10 @@ export class PartitionRegistry {
   *problems(): Generator<PartitionProblem> {
     for (const [topic, entry] of this.#topics) {
       for (const [partition, place] of entry.places) {
-        if (place instanceof StratalogError) yield { topic, partition, error: place }
-        else {
-          const state = place.state()
-          if (state.kind === 'unavailable') yield { topic, partition, error: state.error }
-        }
+        const state = place instanceof StratalogError ? ({ kind: 'unavailable', error: place } as const) : place.state()
+        // That another broker leads is as it should be.
+        if (state.kind === 'serving' || state.error.code === 'NOT_LEADER_OR_FOLLOWER') continue
+        yield { topic, partition, error: state.error }
       }
     }
   }
@@ -120,20 +134,23 @@ export class PartitionRegistry {
   async start(assignments: readonly TopicAssignment[]): Promise<void> {
     const { topicsDirectory, environment, store } = this.#options
     await environment.fileSystem.makeDirectory(topicsDirectory)
-    for (const deleted of await loadDeletedTopics(store)) await this.#cleanUp(deleted)
+    for (const deleted of await loadDeletedTopics(store)) await cleanUpTopic(deleted, this.#cleanUp)
     await this.#removeLeftovers()
+    await this.#removeUnassigned(assignments)
     await this.#openAll(assignments)
     const known = new Set(
       assignments.flatMap(({ topic, partitions }) => partitions.map((p) => topicPartitionKey(topic, p.partition))),
     )
-    this.#strayFolders = (await namesIn(environment.fileSystem, topicsDirectory)).filter((name) => !known.has(name))
+    this.#strayFolders = (await namesIn(environment.fileSystem, topicsDirectory)).filter(
+      (name) => !known.has(folderOfCopy(name)),
+    )
     if (this.#strayFolders.length > 0) {
       const hint = 'Nothing was removed. Move the folders away if they are not needed.'
       environment.logger.warn({ folders: this.#strayFolders, hint }, 'folders of topics that do not exist')
     }
   }
 
-  /** Opens partitions of a new topic, or those added to one; resolves when each is open or has its error. */
+  /** Opens partitions of a new topic, or those added to one or to this broker; resolves when each is open or has its error. */
   async add(assignment: TopicAssignment): Promise<void> {
     await this.#openAll([assignment])
   }
@@ -157,7 +174,66 @@ export class PartitionRegistry {
     await runBounded(entry.places.values(), OPENING_COUNT_MAX, async (place) => {
       if (place instanceof Partition) await this.#attempt(deleted, NOT_REMOVED, () => place.delete(reason))
     })
-    await this.#attempt(deleted, NOT_REMOVED, () => this.#cleanUp(deleted))
+    await this.#attempt(deleted, NOT_REMOVED, () => cleanUpTopic(deleted, this.#cleanUp))
+  }
+
+  /**
+   * Brings the copies of a topic to what is assigned: removes those that are not this broker's any more, begins anew those
+   * whose generation went up, opens those that are missing.
+   */
+  async converge(assignment: TopicAssignment): Promise<void> {
+    const { brokerId } = this.#options.environment
+    const { places, generations } = this.#entryOf(assignment)
+    const wanted = new Map(
+      assignment.partitions.flatMap(({ partition, replicas, target }) => {
+        const own = copyOf(brokerId, replicas, target)
+        return own === null ? [] : [[partition, own.generation] as const]
+      }),
+    )
+    for (const partition of [...places.keys()]) {
+      const generation = wanted.get(partition)
+      if (generation === undefined) await this.removeReplica(assignment.topicId, partition)
+      else if (generation !== generations.get(partition)) await this.renewReplica(assignment, partition)
+    }
+    await this.#openAll([assignment])
+  }
+
+  /** This broker holds the partition no longer: closes it and removes what it has; what fails is done at the next start. */
+  async removeReplica(topicId: string, partition: number): Promise<void> {
+    const found = this.#find(topicId)
+    const place = found?.entry.places.get(partition)
+    if (found === undefined || place === undefined) return
+    const { topic, entry } = found
+    entry.places.delete(partition)
+    this.#notify()
+    const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition })
+    const name = { topic, topicId, partition }
+    if (place instanceof Partition) await this.#attempt(name, NOT_REMOVED, () => place.delete(reason))
+    await this.#attempt(name, NOT_REMOVED, () => cleanUpReplica(name, this.#cleanUp))
+  }
+
+  /** The copy of this broker was given up: closes it, and opens the next generation as the assignment has it. */
+  async renewReplica(assignment: TopicAssignment, partition: number): Promise<void> {
+    const { topic } = assignment
+    const entry = this.#entryOf(assignment)
+    const place = entry.places.get(partition)
+    const text = 'this copy is being rebuilt'
+    const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', text, { topic, partition })
+    entry.places.set(partition, reason)
+    this.#notify()
+    if (place instanceof Partition) {
+      await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
+    }
+    entry.places.delete(partition)
+    await this.#openAll([assignment])
+  }
+
+  /** The partition of a Raft group; see groupKey. */
+  byGroup(key: string): Partition | null {
+    for (const partition of this.all()) {
+      if (groupKey(partition.topicId.toString('hex'), partition.partition) === key) return partition
+    }
+    return null
   }
 
   /** Closes all partitions cleanly; one that cannot be closed is logged, and recovers at the next start. */
@@ -177,15 +253,23 @@ export class PartitionRegistry {
         .filter(({ partition }) => !entry.places.has(partition))
         .map((placed) => ({ assignment, entry, ...placed }))
     })
-    await runBounded(due, OPENING_COUNT_MAX, async ({ assignment, entry, partition, replicas }) => {
-      entry.places.set(partition, await this.#open(assignment, partition, replicas))
+    await runBounded(due, OPENING_COUNT_MAX, async ({ assignment, entry, partition, ...placed }) => {
+      const own = copyOf(this.#options.environment.brokerId, placed.replicas, placed.target)
+      if (own === null) return
+      entry.generations.set(partition, own.generation)
+      entry.places.set(partition, await this.#open(assignment, { partition, ...placed }, own))
     })
     this.#notify()
   }
 
   #entryOf({ topic, topicId, partitionCount }: TopicAssignment): TopicEntry {
     const known = this.#topics.get(topic)
-    const entry = known ?? { topicId: Buffer.from(topicId, 'hex'), partitionCount, places: new Map() }
+    const entry = known ?? {
+      topicId: Buffer.from(topicId, 'hex'),
+      partitionCount,
+      places: new Map(),
+      generations: new Map(),
+    }
     entry.partitionCount = partitionCount
     this.#topics.set(topic, entry)
     return entry
@@ -193,16 +277,15 @@ export class PartitionRegistry {
 
   async #open(
     { topic, topicId, config }: TopicAssignment,
-    partition: number,
-    replicas: readonly number[],
+    { partition, replicas, founding }: PartitionAssignment,
+    { generation }: Replica,
   ): Promise<Partition | StratalogError> {
     const { environment, topicsDirectory } = this.#options
     const name = { topic, partition }
+    const initialVoters = founding ? replicas : null
+    const directory = partitionDirectory(topicsDirectory, topic, partition)
     try {
-      const isNew = environment.hardStates.get(hardStateKey(topicId, partition)) === null
-      await claimFolder(environment.fileSystem, topicsDirectory, { topic, topicId, partition }, isNew)
-      const directory = partitionDirectory(topicsDirectory, topic, partition)
-      return await Partition.open({ topic, topicId, partition, replicas, config, directory }, environment)
+      return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
     } catch (error) {
       const shown = publicError(error, name)
       environment.logger.error({ ...name, err: error, hint: shown.hint }, 'the partition could not be opened')
@@ -210,11 +293,33 @@ export class PartitionRegistry {
     }
   }
 
-  async #cleanUp(deleted: DeletedTopic): Promise<void> {
+  get #cleanUp() {
     const { store, topicsDirectory, environment } = this.#options
-    const { hardStates, fileSystem } = environment
-    const cleanUp: CleanUp = { store, hardStates, fileSystem, topicsDirectory }
-    await cleanUpTopic(deleted, cleanUp)
+    const { groupStates, fileSystem } = environment
+    return { store, groupStates, fileSystem, topicsDirectory }
+  }
+
+  #find(topicId: string): { readonly topic: string; readonly entry: TopicEntry } | undefined {
+    for (const [topic, entry] of this.#topics) if (entry.topicId.toString('hex') === topicId) return { topic, entry }
+    return undefined
+  }
+
+  /** Finishes removals of copies that were interrupted: those of known topics that have run here and are assigned no more. */
+  async #removeUnassigned(assignments: readonly TopicAssignment[]): Promise<void> {
+    const { brokerId, groupStates } = this.#options.environment
+    const stored = new Set(groupStates.keys())
+    for (const { topic, topicId, partitionCount, partitions } of assignments) {
+      const held = new Set(
+        partitions.flatMap(({ partition, replicas, target }) =>
+          copyOf(brokerId, replicas, target) ? [partition] : [],
+        ),
+      )
+      for (let partition = 0; partition < partitionCount; partition++) {
+        if (held.has(partition) || !stored.has(groupKey(topicId, partition))) continue
+        const name = { topic, topicId, partition }
+        await this.#attempt(name, NOT_REMOVED, () => cleanUpReplica(name, this.#cleanUp))
+      }
+    }
   }
 
   /** Removes folders whose deletion was begun: only then they bear the suffix, which no folder of a partition can have. */
@@ -240,6 +345,12 @@ export class PartitionRegistry {
   #notify(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** This broker's copy: the newest that it is or is to be. */
+function copyOf(brokerId: number, replicas: readonly Replica[], target: readonly Replica[] | null): Replica | null {
+  const own = [...replicas, ...(target ?? [])].filter((replica) => replica.brokerId === brokerId)
+  return own.sort((a, b) => b.generation - a.generation)[0] ?? null
 }
 
 function notHere(entry: TopicEntry, topic: string, partition: number): StratalogError {

@@ -1,10 +1,14 @@
 /** What a partition is made of, and what it shows of itself. */
 import type { BrokerId, StratalogError } from '@stratalog/proto'
+import type { ConfState } from 'raft-ts'
 import type { FlushScheduler } from '../log/flush-scheduler.ts'
 import type { OpenFileCache } from '../log/open-file-cache.ts'
 import type { TailBudget } from '../log/tail-cache.ts'
-import type { HardStateStore } from '../replication/hard-state-store.ts'
+import type { ByteRate } from '../replication/byte-rate.ts'
+import type { GroupStateStore } from '../replication/group-state-store.ts'
+import type { RaftGroupTable } from '../replication/group-table.ts'
 import type { PeerTransport } from '../replication/peer-transport.ts'
+import type { Replica } from '../replication/raft-ids.ts'
 import type { TickLoop } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { PartitionConfig } from './partition-config.ts'
@@ -16,13 +20,37 @@ export interface PartitionEnvironment {
   readonly flusher: FlushScheduler
   readonly openFiles: OpenFileCache
   readonly tails: TailBudget
-  readonly hardStates: HardStateStore
+  readonly groupStates: GroupStateStore
+  readonly groups: RaftGroupTable
   readonly ticks: TickLoop
   readonly transport: PeerTransport
   /** Draws from [0, 1). */
   readonly random: () => number
+  /** Limits what is read back from disk for replicas that lag. */
+  readonly catchUp: ByteRate
+  /** A copy has lost what it acknowledged, and must be rebuilt as the next generation. Once per copy; must not throw. */
+  readonly onReplicaLost: (lost: LostReplica) => void
+  /** Role, leader or readiness of a partition of this broker changed. Must not throw. */
+  readonly onLeadership: (partition: LedPartition) => void
   readonly limits: PartitionLimits
   readonly logger: PartitionLogger
+}
+
+/** What is told of a partition whose leadership changed. */
+export interface LedPartition {
+  readonly topic: string
+  /** 16 bytes. */
+  readonly topicId: Buffer
+  readonly partition: number
+}
+
+/** A copy that cannot vouch for its log any more: this broker's, or one that this broker leads. */
+export interface LostReplica extends Replica {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  /** PARTITION_DAMAGED. */
+  readonly error: StratalogError
 }
 
 /** What bounds the memory of a partition. */
@@ -48,7 +76,10 @@ export interface PartitionSpec {
   /** 32 hexadecimal digits. */
   readonly topicId: string
   readonly partition: number
-  readonly replicas: readonly number[]
+  /** Of this broker's copy: 0 for the first, one more for each that was lost. */
+  readonly generation: number
+  /** Voters of a group that has never run, the preferred leader first; null for a copy that joins and will be told. */
+  readonly initialVoters: readonly Replica[] | null
   readonly config: PartitionConfig
   readonly directory: string
 }
@@ -73,7 +104,14 @@ export interface PartitionDescription {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
+  /** Brokers of the voters. */
   readonly replicas: readonly number[]
+  /** Node ids; see raft-ids.ts. Without voters while this copy has not been told. */
+  readonly members: ConfState
+  /** Of this broker's copy. */
+  readonly generation: number
+  /** Set by a leader that a voter has not caught up with, or is silent to. */
+  readonly underReplicated: boolean
   /** Null while no leader is known. */
   readonly leaderId: number | null
   readonly leaderEpoch: number

@@ -1,22 +1,26 @@
 /**
- * One partition on this broker: its log, its Raft group, and what clients may do with them.
+ * One copy of a partition on this broker: its log, its Raft group, and what clients may do with them.
  *
  * States: serving (leads, and an entry of its own term is committed), or unavailable with the error that clients get.
- * Being damaged, failed, closed or deleted is final.
+ * Being damaged, failed, closed or deleted is final; a damaged copy neither votes nor acknowledges from then on, and is
+ * reported once so that it is rebuilt.
  * Invariant: logStartOffset <= visibleEnd <= highWatermark <= logEndOffset; the high watermark never goes back.
  * Owner: the registry opens and closes it; the log's writer loop is the Raft group's persister.
  */
-import { invariant, StratalogError, toOffset } from '@stratalog/proto'
-import { type BatchHeader, NO_TIMESTAMP, readBatchHeader } from '@stratalog/proto/records'
-import type { Entry } from 'raft-ts'
+import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
+import { NO_TIMESTAMP } from '@stratalog/proto/records'
+import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState, RecoveryReport } from '../log/log-core.ts'
-import type { LogSegmentCorruptError } from '../log/log-errors.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
 import { PartitionLog } from '../log/partition-log.ts'
-import { RaftGroup } from '../replication/raft-group.ts'
-import { AppendPath, producerOf } from './append-path.ts'
+import { GroupState } from '../replication/group-state.ts'
+import { groupKey } from '../replication/group-state-store.ts'
+import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
+import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
+import { AppendPath } from './append-path.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
+import { claimCopy, removeStaleCopies } from './partition-copy.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
 import type {
   PartitionBounds,
@@ -27,8 +31,8 @@ import type {
   PartitionState,
 } from './partition-types.ts'
 import type { ProduceOptions } from './produce-outcome.ts'
-import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.ts'
-import { ProducerState } from './producer-state.ts'
+import { ProducerFollower } from './producer-follower.ts'
+import { encodeProducerSnapshot } from './producer-snapshot.ts'
 import { type PartitionRead, readData } from './read-path.ts'
 
 const SERVING: PartitionState = { kind: 'serving' }
@@ -42,9 +46,16 @@ export class Partition {
   readonly #environment: PartitionEnvironment
   readonly #log: PartitionLog
   readonly #group: RaftGroup
-  readonly #producers: ProducerState
+  readonly #producers: ProducerFollower
   readonly #appendPath: AppendPath
   readonly #listeners = new Set<() => void>()
+  /** Nodes of which it was reported that they have lost something. */
+  readonly #lostNodes = new Set<NodeId>()
+  /** Term of those who wait for acknowledgements. */
+  #leaderTerm = 0
+  #hasStaleCopies: boolean
+  /** The committed end when listeners were called last. */
+  #announcedEnd = 0
   /** Why it serves no more, for good. */
   #end: StratalogError | null = null
 
@@ -52,10 +63,11 @@ export class Partition {
     spec: PartitionSpec,
     environment: PartitionEnvironment,
     log: PartitionLog,
-    producers: ProducerState,
+    state: GroupState,
+    producers: ProducerFollower,
   ) {
-    const { topic, topicId, partition, replicas, config } = spec
-    const { brokerId, hardStates, transport, ticks, random, limits } = environment
+    const { topic, topicId, partition, config, initialVoters } = spec
+    const { brokerId, groups, transport, ticks, random, limits, catchUp } = environment
     this.topic = topic
     this.topicId = Buffer.from(topicId, 'hex')
     this.partition = partition
@@ -63,74 +75,63 @@ export class Partition {
     this.#environment = environment
     this.#log = log
     this.#producers = producers
+    this.#hasStaleCopies = spec.generation > 0
     this.#group = new RaftGroup({
-      topicId,
-      partition,
-      brokerId,
-      replicas,
+      nodeId: nodeIdOf(spec, environment),
       log,
-      hardStates,
+      state,
+      groups,
       transport,
       ticks,
+      catchUp,
       random,
       uncommittedBytesMax: limits.uncommittedBytesMax,
+      isPreferredFounder: state.isNew && initialVoters?.[0]?.brokerId === brokerId,
       listener: {
         onCommitted: (highWatermark) => {
           this.#appendPath.onCommitted(highWatermark)
           this.#notify()
         },
-        onAppended: (entry) => this.#onAppended(entry),
-        onTruncated: (endOffset) => this.#producers.truncateTo(endOffset),
-        onReset: (startOffset) => this.#producers.resetTo(startOffset),
+        onAppended: (entry) => this.#producers.onAppended(entry),
+        onTruncated: (endOffset) => this.#onTruncated(endOffset),
+        onReset: (startOffset) => this.#producers.onReset(startOffset),
+        onReplaced: () => this.#producers.onReplaced(),
         onLeadership: () => this.#onLeadership(),
+        onMembers: () => this.#onMembers(),
+        onCopyLost: (node, detail) => this.#onCopyLost(node, detail),
         onFailed: (error) => this.#stopServing(publicError(error, this)),
       },
     })
-    this.#appendPath = new AppendPath({ topic, partition, log, group: this.#group, producers, ticks, config })
+    const { state: producerState } = producers
+    this.#appendPath = new AppendPath({
+      topic,
+      partition,
+      log,
+      group: this.#group,
+      producers: producerState,
+      ticks,
+      config,
+    })
   }
 
   /**
-   * Opens the partition's log, recovering it if need be, and starts its Raft group; one that needs no other broker serves
+   * Opens this broker's copy, recovering it if need be, and starts its Raft group; one that needs no other broker serves
    * when this resolves, unless the disk does not let it.
    *
-   * Errors: LogError, StoreError; the broker goes on without the partition.
+   * Errors: LogError, StoreError, PARTITION_DAMAGED (which is reported as a lost copy), STORAGE_ERROR; the broker goes on
+   * without the partition.
    */
   static async open(spec: PartitionSpec, environment: PartitionEnvironment): Promise<Partition> {
-    const { limits, ticks, logger } = environment
-    const openedMs = ticks.clock.nowMs()
-    let producers = new ProducerState(limits.producerCountMax)
-    // The log calls back while it is being opened, too, when there is no partition yet.
-    let opened: Partition | null = null
-    const log: PartitionLog = await PartitionLog.open({
-      directory: spec.directory,
-      fileSystem: environment.fileSystem,
-      config: logConfigOf(spec.config),
-      flusher: environment.flusher,
-      openFiles: environment.openFiles,
-      tails: environment.tails,
-      clock: ticks.clock,
-      listener: {
-        onStateChange: (state) => {
-          if (opened !== null) opened.#onLogState(state)
-        },
-        onDamage: (error) => {
-          if (opened !== null) opened.#onDamage(error)
-        },
-        onRecovered: (report) => logRecovery(logger, spec, report),
-        onWritten: (writtenEndOffset) => {
-          if (opened !== null) opened.#appendPath.onWritten(writtenEndOffset)
-        },
-      },
-      onRecoveredCompanion: (companion) => {
-        if (companion !== null) producers = decodeProducerSnapshot(companion.bytes, limits.producerCountMax)
-      },
-      onRecoveredBatch: (header) => noteBatch(producers, header, openedMs),
-      snapshotCompanion: (endOffset) => encodeProducerSnapshot(producers, endOffset),
-    })
-    opened = new Partition(spec, environment, log, producers)
-    opened.#group.start()
-    if (spec.replicas.length === 1) await opened.#begun()
-    return opened
+    try {
+      await claimCopy(spec, environment)
+      return await openCopy(spec, environment, (...parts) => {
+        return new Partition(spec, environment, ...parts)
+      })
+    } catch (error) {
+      const shown = publicError(error, spec)
+      if (shown.code === 'PARTITION_DAMAGED') reportLost(spec, environment, nodeIdOf(spec, environment), shown)
+      throw error
+    }
   }
 
   /**
@@ -143,9 +144,9 @@ export class Partition {
    * REQUEST_TIMED_OUT, STORAGE_ERROR, PARTITION_DAMAGED, SHUTTING_DOWN.
    */
   produce(batch: Buffer, options: ProduceOptions, done: ProduceCallback): void {
-    const state = this.state()
-    if (state.kind === 'serving') this.#appendPath.produce(batch, options, done)
-    else this.#appendPath.refuse(state.error, options, done)
+    const refusal = this.#refusal()
+    if (refusal === null) this.#appendPath.produce(batch, options, done)
+    else this.#appendPath.refuse(refusal, options, done)
   }
 
   /**
@@ -155,16 +156,18 @@ export class Partition {
    */
   async read(offset: number, maxBytes: number): Promise<PartitionRead> {
     this.#assertReadable()
-    const { logStartOffset } = this.#log
-    const { highWatermark } = this.#group
-    if (offset < logStartOffset || offset > highWatermark) {
-      throw outOfRange(this, offset, logStartOffset, this.bounds().visibleEnd)
-    }
-    try {
-      return await readData(this.#log, toOffset(offset), highWatermark, maxBytes)
-    } catch (error) {
-      throw this.#end ?? publicError(error, this)
-    }
+    return this.#read(offset, this.#group.highWatermark, maxBytes)
+  }
+
+  /** As {@link read}, on any replica: what is committed and durable here, see {@link committedEnd}. */
+  async readCommitted(offset: number, maxBytes: number): Promise<PartitionRead> {
+    if (this.#end !== null) throw this.#end
+    return this.#read(offset, this.committedEnd, maxBytes)
+  }
+
+  /** Exclusive end of what is committed, as far as this copy knows, and durable in it. Moves are told by {@link onAdvance}. */
+  get committedEnd(): Offset {
+    return toOffset(Math.min(this.#group.highWatermark, this.#log.flushedEndOffset))
   }
 
   /** Where it begins and ends now. O(1). */
@@ -188,6 +191,47 @@ export class Partition {
   state(): PartitionState {
     if (this.#end !== null) return { kind: 'unavailable', error: this.#end }
     return this.#group.isServing ? SERVING : { kind: 'unavailable', error: this.#notServing() }
+  }
+
+  /** Who the members are; node ids, see raft-ids.ts. */
+  members(): ConfState {
+    return this.#group.members
+  }
+
+  /** The members as this leader sees them; empty elsewhere. Allocates. */
+  replicaStates(): ReplicaState[] {
+    return this.#end === null ? this.#group.replicaStates() : []
+  }
+
+  /**
+   * Takes the next step towards exactly these voters, and learners beside them, unless one is under way.
+   *
+   * Idempotent: the leader's broker calls it whenever something has changed, and about each second.
+   */
+  reconcile(target: readonly Replica[], learners: readonly Replica[] = []): ReconcileResult {
+    if (this.#end !== null) return 'not-leader'
+    return this.#group.reconcile(target.map(nodeOfReplica), learners.map(nodeOfReplica))
+  }
+
+  /** Hands leadership to another voter; a follower passes it on to its leader. Proposals wait meanwhile. */
+  transferLeadership(to: NodeId): TransferResult {
+    if (this.#end !== null) return { kind: 'refused', reason: 'not-leader' }
+    return this.#group.transferLeadership(to)
+  }
+
+  /** How willing this copy is to lead: 10 is normal, lower is later, 0 is only when told to. */
+  setPriority(priority: number): void {
+    this.#group.setPriority(priority)
+  }
+
+  /** Lets the timers of a silent group run again. */
+  wake(): void {
+    this.#group.wake()
+  }
+
+  /** A broker is gone, as far as this one can see. */
+  peerLost(brokerId: number): void {
+    this.#group.peerLost(brokerId)
   }
 
   /** The first committed record whose timestamp is at least `timestampMs`, or null. Errors: as {@link read}. */
@@ -236,17 +280,21 @@ export class Partition {
 
   /** What an operator sees. */
   describe(): PartitionDescription {
-    const { topic, topicId, partition, replicas } = this.#spec
+    const { topic, topicId, partition, generation } = this.#spec
+    const { members } = this.#group
     return {
       topic,
       topicId,
       partition,
-      replicas,
+      replicas: members.voters.map(brokerOfNode),
+      members,
+      generation,
+      underReplicated: this.replicaStates().some(({ role, isCaughtUp }) => role === 'voter' && !isCaughtUp),
       leaderId: this.#group.leaderId,
       leaderEpoch: this.#group.leaderEpoch,
       logBytes: this.#log.sizeBytes,
       segmentCount: this.#log.segments.length,
-      producerCount: this.#producers.producerCount,
+      producerCount: this.#producers.state.producerCount,
       diskFull: this.#log.state.kind === 'disk-full',
     }
   }
@@ -262,7 +310,7 @@ export class Partition {
     if (this.#end !== null) return
     const { ticks, limits, logger } = this.#environment
     const nowMs = ticks.clock.nowMs()
-    this.#producers.expire(nowMs - limits.producerIdExpirationMs)
+    this.#producers.state.expire(nowMs - limits.producerIdExpirationMs)
     const before = this.#log.logStartOffset
     try {
       await this.#log.enforceRetention(nowMs, this.#group.highWatermark)
@@ -298,9 +346,13 @@ export class Partition {
     })
   }
 
-  /** Resolves once the partition serves, or cannot by itself. */
-  #begun(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Begins; resolves once a group that needs no other broker serves, or cannot by itself. */
+  async start(): Promise<void> {
+    this.#producers.state.noteDurable(this.#log.flushedEndOffset)
+    this.#group.start()
+    this.#removeStaleCopies()
+    if (!this.#group.isAlone) return
+    await new Promise<void>((resolve) => {
       const check = (): void => {
         if (this.state().kind !== 'serving' && this.#end === null && this.#log.state.kind === 'open') return
         stopListening()
@@ -319,18 +371,64 @@ export class Partition {
     this.#environment.ticks.remove(this.#appendPath)
   }
 
-  /** A batch from another leader is news to the producer state; what was proposed here it knows. */
-  #onAppended({ end, data }: Entry<Buffer>): void {
-    if (data === null || end <= this.#producers.endOffset) return
-    noteBatch(this.#producers, readBatchHeader(data, 0), this.#environment.ticks.clock.nowMs())
+  #onTruncated(endOffset: number): void {
+    this.#producers.onTruncated(endOffset)
+    if (this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notLeader())
   }
 
+  /** Whoever waits across a change of leader is told to retry: what they wrote may still be committed, or never be. */
   #onLeadership(): void {
-    if (!this.#group.isServing && this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notServing())
+    const { isServing, leaderEpoch } = this.#group
+    const isOver = !isServing || leaderEpoch !== this.#leaderTerm
+    this.#leaderTerm = leaderEpoch
+    if (isOver && this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notLeader())
+    this.#environment.onLeadership(this)
     this.#notify()
   }
 
-  #onLogState(state: LogState): void {
+  #onMembers(): void {
+    this.#removeStaleCopies()
+    this.#notify()
+  }
+
+  /** A copy that was given up is of no use any more once this one votes. */
+  #removeStaleCopies(): void {
+    const { fileSystem, logger } = this.#environment
+    if (!this.#hasStaleCopies || !this.members().voters.includes(this.#group.nodeId)) return
+    this.#hasStaleCopies = false
+    removeStaleCopies(fileSystem, this.#log.directory).catch((error: unknown) => {
+      logger.warn({ ...this.#name(), err: error }, 'a copy that was given up could not be removed')
+    })
+  }
+
+  #onCopyLost(node: NodeId, detail: string): void {
+    const { topic, partition } = this
+    const text = `copy ${replicaOfNode(node).generation} of ${topic}-${partition} on broker ${brokerOfNode(node)} has lost what it acknowledged: ${detail}`
+    const error = new StratalogError('PARTITION_DAMAGED', text, { topic, partition })
+    if (node === this.#group.nodeId) this.#onDamage(error)
+    else this.#reportLost(node, error)
+  }
+
+  #reportLost(node: NodeId, error: StratalogError): void {
+    if (this.#lostNodes.has(node)) return
+    this.#lostNodes.add(node)
+    reportLost(this.#spec, this.#environment, node, error)
+  }
+
+  /** The log is in the page cache up to `endOffset`. */
+  onWritten(endOffset: number): void {
+    this.#appendPath.onWritten(endOffset)
+  }
+
+  /** The log is durable up to `endOffset`. */
+  onFlushed(endOffset: number): void {
+    this.#producers.state.noteDurable(endOffset)
+    // Where acknowledgements do not wait for the disk, what may be read from a follower does.
+    if (this.committedEnd > this.#announcedEnd) this.#notify()
+  }
+
+  /** The log takes appends, or does not any more. */
+  onLogState(state: LogState): void {
     const { logger } = this.#environment
     switch (state.kind) {
       case 'open':
@@ -355,37 +453,75 @@ export class Partition {
     this.#notify()
   }
 
-  #onDamage(error: LogSegmentCorruptError): void {
+  /** Something below the flushed end is missing or changed: this copy votes and acknowledges no more. */
+  onDamage(error: unknown): void {
+    this.#onDamage(publicError(error, this))
+  }
+
+  #onDamage(error: StratalogError): void {
+    if (this.#end !== null) return
     this.#environment.logger.error({ ...this.#name(), err: error, hint: error.hint }, 'the partition is damaged')
-    this.#stopServing(publicError(error, this))
+    this.#stopServing(error)
+    this.#reportLost(this.#group.nodeId, error)
+  }
+
+  async #read(offset: number, endOffset: Offset, maxBytes: number): Promise<PartitionRead> {
+    const { logStartOffset } = this.#log
+    if (offset < logStartOffset || offset > endOffset) {
+      throw outOfRange(this, offset, logStartOffset, Math.min(this.bounds().visibleEnd, endOffset))
+    }
+    try {
+      return await readData(this.#log, toOffset(offset), endOffset, maxBytes)
+    } catch (error) {
+      throw this.#clientError() ?? publicError(error, this)
+    }
   }
 
   #stopServing(error: StratalogError): void {
     if (this.#end !== null) return
     this.#end = error
-    this.#appendPath.failAll(error)
+    this.#group.halt()
+    this.#appendPath.failAll(this.#clientError() ?? error)
     this.#notify()
   }
 
   #assertReadable(): void {
-    const state = this.state()
-    if (state.kind === 'unavailable') throw state.error
+    const refusal = this.#refusal()
+    if (refusal !== null) throw refusal
+  }
+
+  /** Why clients are not served now; null when they are. */
+  #refusal(): StratalogError | null {
+    return this.#clientError() ?? (this.#group.isServing ? null : this.#notServing())
+  }
+
+  /** What clients are told at the end: where others hold the partition too, to go and look for its next leader. */
+  #clientError(): StratalogError | null {
+    const end = this.#end
+    if (end === null || this.#group.isAlone) return end
+    return end.code === 'PARTITION_DAMAGED' || end.code === 'STORAGE_ERROR' ? this.#notLeader(end) : end
   }
 
   #notServing(): StratalogError {
-    const { topic, partition } = this
     if (this.#log.state.kind === 'disk-full') return publicError(this.#log.state.error, this)
-    const { leaderId, leaderEpoch } = this.#group
+    const { leaderId } = this.#group
     const elsewhere = leaderId !== null && leaderId !== this.#environment.brokerId
-    const leader = { leaderId, leaderEpoch, host: null, port: null }
-    return new StratalogError(elsewhere ? 'NOT_LEADER_OR_FOLLOWER' : 'LEADER_NOT_AVAILABLE', undefined, {
-      topic,
-      partition,
-      leader,
-    })
+    if (elsewhere) return this.#notLeader()
+    return new StratalogError('LEADER_NOT_AVAILABLE', undefined, this.#leaderHint())
+  }
+
+  #notLeader(cause?: StratalogError): StratalogError {
+    return new StratalogError('NOT_LEADER_OR_FOLLOWER', cause?.message, { ...this.#leaderHint(), cause })
+  }
+
+  #leaderHint() {
+    const { leaderId, leaderEpoch } = this.#group
+    const known = leaderId === this.#environment.brokerId ? null : leaderId
+    return { ...this.#name(), leader: { leaderId: known, leaderEpoch, host: null, port: null } }
   }
 
   #notify(): void {
+    this.#announcedEnd = this.committedEnd
     for (const listener of this.#listeners) listener()
   }
 
@@ -399,18 +535,64 @@ export class Partition {
     invariant(logStartOffset <= visibleEnd, 'visible end below log start')
     invariant(visibleEnd <= highWatermark, 'visible end beyond the high watermark')
     invariant(highWatermark <= logEndOffset, 'high watermark beyond the log end')
-    this.#producers.checkInvariants()
+    this.#producers.state.checkInvariants()
   }
 }
 
-/** Follows the log: as for a batch that was produced, but without checks, as it was checked then. */
-function noteBatch(producers: ProducerState, header: BatchHeader, nowMs: number): void {
-  const { baseOffset, lastOffset, leaderEpoch } = header
-  if (lastOffset < producers.endOffset) return
-  const producer = header.control ? null : producerOf(header)
-  const logAppendTimeMs = header.timestampType === 'append' ? header.maxTimestamp : -1
-  if (producer === null) producers.advanceTo(lastOffset + 1)
-  else producers.append(producer, { baseOffset, lastOffset, leaderEpoch, logAppendTimeMs }, nowMs)
+/** Opens log and stored state, and hands them to `make`; closes the log again when that fails. */
+async function openCopy(
+  spec: PartitionSpec,
+  environment: PartitionEnvironment,
+  make: (log: PartitionLog, state: GroupState, producers: ProducerFollower) => Partition,
+): Promise<Partition> {
+  const { ticks, logger, groupStates } = environment
+  const producers = new ProducerFollower(environment.limits.producerCountMax, () => ticks.clock.nowMs())
+  // The log calls back while it is being opened, too, when there is no partition yet.
+  let opened: Partition | null = null
+  const log = await PartitionLog.open({
+    directory: spec.directory,
+    fileSystem: environment.fileSystem,
+    config: logConfigOf(spec.config),
+    flusher: environment.flusher,
+    openFiles: environment.openFiles,
+    tails: environment.tails,
+    clock: ticks.clock,
+    listener: {
+      onStateChange: (state) => opened?.onLogState(state),
+      onDamage: (error) => opened?.onDamage(error),
+      onRecovered: (report) => logRecovery(logger, spec, report),
+      onWritten: (writtenEndOffset) => opened?.onWritten(writtenEndOffset),
+      onFlushed: (flushedEndOffset) => opened?.onFlushed(flushedEndOffset),
+    },
+    onRecoveredCompanion: (companion) => producers.onRecoveredCompanion(companion),
+    onRecoveredBatch: (header) => producers.onRecoveredBatch(header),
+    snapshotCompanion: (endOffset) => encodeProducerSnapshot(producers.state, endOffset),
+  })
+  try {
+    const state = await GroupState.open({
+      store: groupStates,
+      key: groupKey(spec.topicId, spec.partition),
+      log,
+      generation: spec.generation,
+      nodeId: nodeIdOf(spec, environment),
+      initialVoters: spec.initialVoters?.map(nodeOfReplica) ?? null,
+    })
+    opened = make(log, state, producers)
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+  await opened.start()
+  return opened
+}
+
+function nodeIdOf({ generation }: PartitionSpec, { brokerId }: PartitionEnvironment): NodeId {
+  return nodeOfReplica({ brokerId, generation })
+}
+
+function reportLost(spec: PartitionSpec, environment: PartitionEnvironment, node: NodeId, error: StratalogError): void {
+  const { topic, topicId, partition } = spec
+  environment.onReplicaLost({ topic, topicId, partition, ...replicaOfNode(node), error })
 }
 
 function logRecovery(logger: PartitionLogger, spec: PartitionSpec, report: RecoveryReport): void {

@@ -10,7 +10,7 @@
  * never vouches for what the disk may lose.
  */
 import { invariant } from '@stratalog/proto'
-import { ProducerState, type WrittenBatch } from './producer-state.ts'
+import { lastOfEpoch, ProducerState, type WrittenBatch } from './producer-state.ts'
 
 const SNAPSHOT_VERSION = 1
 const HEADER_BYTES = 13
@@ -20,7 +20,7 @@ const BATCH_BYTES = 36
 /** The state as it was when the log ended at `endOffset` (exclusive), as far as it is still remembered. */
 export function encodeProducerSnapshot(state: ProducerState, endOffset: number): Buffer {
   const producers = [...state.entries()]
-    .map((entry) => ({ entry, batches: entry.batches.filter((batch) => batch.lastOffset < endOffset) }))
+    .map((entry) => ({ entry, batches: lastOfEpoch(entry.batches.filter((batch) => batch.lastOffset < endOffset)) }))
     .filter(({ batches }) => batches.length > 0)
   const batchCount = producers.reduce((sum, { batches }) => sum + batches.length, 0)
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + producers.length * PRODUCER_BYTES + batchCount * BATCH_BYTES)
@@ -29,7 +29,7 @@ export function encodeProducerSnapshot(state: ProducerState, endOffset: number):
   let position = bytes.writeInt32BE(producers.length, 9)
   for (const { entry, batches } of producers) {
     position = writeInt64(bytes, position, entry.producerId)
-    position = bytes.writeInt16BE(entry.producerEpoch, position)
+    position = bytes.writeInt16BE(batches[0]!.producerEpoch, position)
     position = writeInt64(bytes, position, entry.lastSeenMs)
     position = bytes.writeInt8(batches.length, position)
     for (const batch of batches) position = writeBatch(bytes, position, batch)
@@ -50,7 +50,8 @@ export function decodeProducerSnapshot(bytes: Buffer, producerCountMax: number):
     const batchCount = bytes.readInt8(position + 18)
     position += PRODUCER_BYTES
     const batches: WrittenBatch[] = []
-    for (let b = 0; b < batchCount; b++, position += BATCH_BYTES) batches.push(readBatch(bytes, position))
+    for (let b = 0; b < batchCount; b++, position += BATCH_BYTES)
+      batches.push(readBatch(bytes, position, producerEpoch))
     state.restore({ producerId, producerEpoch, lastSeenMs, batches })
   }
   invariant(position === bytes.length, 'producer snapshot has bytes left over')
@@ -66,8 +67,9 @@ function writeBatch(bytes: Buffer, start: number, batch: WrittenBatch): number {
   return writeInt64(bytes, position, batch.logAppendTimeMs)
 }
 
-function readBatch(bytes: Buffer, position: number): WrittenBatch {
+function readBatch(bytes: Buffer, position: number, producerEpoch: number): WrittenBatch {
   return {
+    producerEpoch,
     firstSequence: bytes.readInt32BE(position),
     lastSequence: bytes.readInt32BE(position + 4),
     baseOffset: readInt64(bytes, position + 8),

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.ts'
-import { addSequence, BATCH_COUNT_MAX, type ProducerBatch, ProducerState } from './producer-state.ts'
+import {
+  addSequence,
+  BATCH_COUNT_MAX,
+  lastOfEpoch,
+  type ProducerBatch,
+  ProducerState,
+  type WrittenBatch,
+} from './producer-state.ts'
 
 const batchOf = (baseSequence: number, recordCount = 1, producerEpoch = 0, producerId = 1): ProducerBatch => ({
   producerId,
@@ -133,13 +140,39 @@ test('property: a snapshot is the state, and one of a shorter log vouches for no
       const state = new ProducerState(10)
       play(history, state)
       const copy = decodeProducerSnapshot(encodeProducerSnapshot(state, state.endOffset), 10)
-      assert.deepEqual([...copy.entries()], [...state.entries()])
+      assert.deepEqual(remembered(copy), remembered(state))
       assert.equal(copy.endOffset, state.endOffset)
       const endOffset = Math.floor(state.endOffset * fraction)
       const shorter = decodeProducerSnapshot(encodeProducerSnapshot(state, endOffset), 10)
       state.truncateTo(endOffset)
-      assert.deepEqual([...shorter.entries()], [...state.entries()])
+      assert.deepEqual(remembered(shorter), remembered(state))
       shorter.checkInvariants()
+    }),
+  )
+})
+
+/** What a producer may ask for; times and order of use are left out. */
+function remembered(state: ProducerState): [number, readonly WrittenBatch[]][] {
+  const entries = [...state.entries()].map((entry) => [entry.producerId, lastOfEpoch(entry.batches)] as const)
+  return entries.map(([id, batches]): [number, readonly WrittenBatch[]] => [id, batches]).sort(([a], [b]) => a - b)
+}
+
+test('property: cut back to any end at or above the durable one, it is the state of the shorter log', () => {
+  const fraction = fc.double({ min: 0, max: 1, noNaN: true })
+  fc.assert(
+    fc.property(histories, fraction, fraction, (history, durable, cut) => {
+      const state = new ProducerState(10)
+      const durableCount = Math.floor(history.length * durable)
+      const keptCount = durableCount + Math.floor((history.length - durableCount) * cut)
+      const shorter = new ProducerState(10)
+      play(history.slice(0, keptCount), shorter)
+      const before = new ProducerState(10)
+      play(history.slice(0, durableCount), before)
+      state.noteDurable(before.endOffset)
+      play(history, state)
+      state.truncateTo(shorter.endOffset)
+      assert.deepEqual(remembered(state), remembered(shorter))
+      state.checkInvariants()
     }),
   )
 })

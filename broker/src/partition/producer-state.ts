@@ -2,9 +2,12 @@
  * What a partition knows of its idempotent producers: enough to tell a new batch from one that was written before.
  *
  * Pure: no clock, no I/O; it follows the log, so that replaying the log's headers gives the same state. For each
- * producer id it keeps the epoch and the last five batches, as producers keep at most five in flight.
+ * producer id it knows the epoch and the last five batches, as producers keep at most five in flight. It knows them for
+ * every end that the log may be cut back to: what is not durable is kept beside the five that come before it, so that a
+ * snapshot as of the durable end is exact.
  *
- * Invariant: batches of a producer are ascending in offset and consecutive in sequence; at most {@link BATCH_COUNT_MAX}.
+ * Invariant: batches of a producer are ascending in offset and, within an epoch, consecutive in sequence.
+ * Invariant: of the durable batches no more than {@link BATCH_COUNT_MAX} are kept once another one comes.
  * Invariant: `endOffset` only grows, but for {@link ProducerState.truncateTo} and {@link ProducerState.resetTo}.
  * Source: Kafka ProducerStateManager, ProducerAppendInfo, ProducerStateEntry.
  */
@@ -28,6 +31,7 @@ export interface ProducerBatch {
 
 /** A batch that is in the log. */
 export interface WrittenBatch {
+  readonly producerEpoch: number
   readonly firstSequence: number
   /** Inclusive. */
   readonly lastSequence: number
@@ -76,11 +80,13 @@ export class ProducerState {
   readonly #producers = new Map<number, ProducerEntry>()
   readonly #producerCountMax: number
   #endOffset: number
+  #durableEnd: number
 
   /** @param producerCountMax producers to remember; beyond it the one that has been silent longest is forgotten. */
   constructor(producerCountMax: number, endOffset = 0) {
     this.#producerCountMax = producerCountMax
     this.#endOffset = endOffset
+    this.#durableEnd = endOffset
   }
 
   /** Exclusive end of the log that this state has seen. */
@@ -125,6 +131,7 @@ export class ProducerState {
   append(batch: ProducerBatch, place: BatchPlace, nowMs: number): void {
     this.advanceTo(place.lastOffset + 1)
     const written: WrittenBatch = {
+      producerEpoch: batch.producerEpoch,
       firstSequence: batch.baseSequence,
       lastSequence: addSequence(batch.baseSequence, batch.recordCount - 1),
       baseOffset: place.baseOffset,
@@ -138,12 +145,9 @@ export class ProducerState {
       this.#insert({ producerId, producerEpoch, lastSeenMs: nowMs, batches: [written] })
       return
     }
-    if (batch.producerEpoch !== entry.producerEpoch) {
-      entry.producerEpoch = batch.producerEpoch
-      entry.batches.length = 0
-    }
+    entry.producerEpoch = batch.producerEpoch
     entry.batches.push(written)
-    if (entry.batches.length > BATCH_COUNT_MAX) entry.batches.shift()
+    while (this.#isOutlived(entry.batches)) entry.batches.shift()
     entry.lastSeenMs = nowMs
     if (this.#producers.size === 1) return
     this.#producers.delete(batch.producerId)
@@ -156,20 +160,37 @@ export class ProducerState {
     this.#endOffset = endOffset
   }
 
-  /** Forgets what was written at or beyond `endOffset`: the log was cut there. */
+  /** The log is durable up to here (exclusive): it will not be found shorter. */
+  noteDurable(endOffset: number): void {
+    this.#durableEnd = Math.max(this.#durableEnd, endOffset)
+  }
+
+  /** Forgets what was written at or beyond `endOffset`: the log was cut there. Exact at the durable end or above. */
   truncateTo(endOffset: number): void {
     if (endOffset >= this.#endOffset) return
     this.#endOffset = endOffset
+    this.#durableEnd = Math.min(this.#durableEnd, endOffset)
     for (const entry of this.#producers.values()) {
       while (entry.batches.length > 0 && entry.batches.at(-1)!.lastOffset >= endOffset) entry.batches.pop()
-      if (entry.batches.length === 0) this.#producers.delete(entry.producerId)
+      const last = entry.batches.at(-1)
+      if (last === undefined) this.#producers.delete(entry.producerId)
+      else entry.producerEpoch = last.producerEpoch
     }
+  }
+
+  /** Takes the place of this state: what was known is forgotten. `other` must not be used any more. */
+  become(other: ProducerState): void {
+    this.#producers.clear()
+    for (const [producerId, entry] of other.#producers) this.#producers.set(producerId, entry)
+    this.#endOffset = other.#endOffset
+    this.#durableEnd = other.#durableEnd
   }
 
   /** Forgets everything: the log begins anew at `startOffset`. */
   resetTo(startOffset: number): void {
     this.#producers.clear()
     this.#endOffset = startOffset
+    this.#durableEnd = startOffset
   }
 
   /** Forgets producers that have been silent since before `beforeMs`. @returns how many. */
@@ -187,7 +208,6 @@ export class ProducerState {
   /** Takes over an entry of a snapshot; entries come in the order of {@link entries}. */
   restore(entry: ProducerEntry): void {
     invariant(entry.batches.length >= 1, 'a producer without batches is not remembered')
-    invariant(entry.batches.length <= BATCH_COUNT_MAX, 'more batches than are remembered')
     this.#insert(entry)
   }
 
@@ -195,16 +215,25 @@ export class ProducerState {
   checkInvariants(): void {
     invariant(this.#producers.size <= this.#producerCountMax, 'too many producers')
     for (const { batches } of this.#producers.values()) {
-      invariant(batches.length >= 1 && batches.length <= BATCH_COUNT_MAX, 'number of batches')
+      invariant(batches.length >= 1, 'a producer without batches')
       invariant(batches.at(-1)!.lastOffset < this.#endOffset, 'a batch lies beyond the end')
       for (let i = 1; i < batches.length; i++) {
         invariant(batches[i]!.baseOffset > batches[i - 1]!.lastOffset, 'offsets ascend')
+        if (batches[i]!.producerEpoch !== batches[i - 1]!.producerEpoch) continue
         invariant(
           batches[i]!.firstSequence === addSequence(batches[i - 1]!.lastSequence, 1),
           'sequences are consecutive',
         )
       }
     }
+  }
+
+  /** Whether nothing that the log may be cut back to needs the oldest batch any more. */
+  #isOutlived(batches: readonly WrittenBatch[]): boolean {
+    const [oldest, next] = batches
+    const sixth = batches[BATCH_COUNT_MAX]
+    if (sixth !== undefined && sixth.lastOffset < this.#durableEnd) return true
+    return next !== undefined && next.producerEpoch !== oldest!.producerEpoch && next.lastOffset < this.#durableEnd
   }
 
   #insert(entry: ProducerEntry): void {
@@ -223,19 +252,26 @@ export function addSequence(sequence: number, count: number): number {
 /** A batch of the entry's epoch that does not follow its last one: written before, or after a gap. */
 function checkWritten(entry: ProducerEntry, batch: ProducerBatch, last: WrittenBatch): SequenceCheck {
   const lastSequence = addSequence(batch.baseSequence, batch.recordCount - 1)
-  for (const written of entry.batches) {
+  const remembered = lastOfEpoch(entry.batches)
+  for (const written of remembered) {
     if (written.firstSequence === batch.baseSequence && written.lastSequence === lastSequence) {
       return { kind: 'duplicate', batch: written }
     }
   }
-  const oldest = entry.batches[0]!
-  if (entry.batches.length === BATCH_COUNT_MAX && isBefore(lastSequence, oldest.firstSequence)) {
+  const oldest = remembered[0]!
+  if (remembered.length === BATCH_COUNT_MAX && isBefore(lastSequence, oldest.firstSequence)) {
     return refused(
       'DUPLICATE_SEQUENCE_NUMBER',
       `producer ${batch.producerId} wrote sequences ${batch.baseSequence}..${lastSequence} before, too long ago to tell where`,
     )
   }
   return outOfOrder(batch, `the next sequence is ${addSequence(last.lastSequence, 1)}`)
+}
+
+/** The last batches of the newest epoch, at most {@link BATCH_COUNT_MAX}: those that a producer may ask for. */
+export function lastOfEpoch(batches: readonly WrittenBatch[]): readonly WrittenBatch[] {
+  const epoch = batches.at(-1)?.producerEpoch
+  return batches.slice(-BATCH_COUNT_MAX).filter(({ producerEpoch }) => producerEpoch === epoch)
 }
 
 /** Whether `a` was used before `b`, taking the shorter way round the circle of sequences. */

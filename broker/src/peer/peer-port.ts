@@ -6,6 +6,7 @@
  */
 import type { Message } from 'raft-ts'
 import type { PeerTransport } from '../replication/peer-transport.ts'
+import type { PeerStats } from './peer-stats.ts'
 
 /** Where a broker accepts connections of other brokers. */
 export interface PeerAddress {
@@ -33,7 +34,7 @@ export interface PeerListener {
   /** Why a peer is not talked to at all, in a sentence; null to go on. */
   refusal(peer: PeerIdentity): string | null
   onMessage(message: Message<Buffer>): void
-  /** A message could not be sent: its queue was full, or its peer is not connected. */
+  /** A message could not be sent: its queue was full, or its peer is not connected. Never from within `send`. */
   onSendFailed(message: Message<Buffer>): void
   /** Answers a request; a rejection with a StratalogError travels to the asker. */
   onRequest(kind: string, body: Buffer, from: PeerIdentity): Promise<Buffer>
@@ -63,4 +64,16 @@ export interface Peers extends PeerTransport {
 export interface PeerAnswer {
   readonly body: Buffer
   readonly peer: PeerIdentity
+}
+
+/** A network with its beginning: how a broker's root holds it. */
+export interface PeerNetwork extends Peers {
+  /** Where this broker is reached by others. */
+  readonly address: PeerAddress
+  /** Totals since the start. */
+  readonly stats: Readonly<PeerStats>
+  /** Takes and opens connections from now on. Once; the other methods need it, but for {@link Peers.setPeers}. */
+  begin(listener: PeerListener): void
+  /** Presents this broker anew to all peers: it belongs to a cluster now. */
+  announce(): void
 }

@@ -1,50 +1,175 @@
 /**
  * Raft entries and the batches that they are in the log.
  *
- * An entry of data is a producer's batch; the first entry of a leader is a LEADER_CHANGE control batch of one offset.
- * The voters of a partition are fixed when it is created, so no entry changes them.
+ * An entry of data is a producer's batch; the first entry of a leader is a LEADER_CHANGE control batch, a change of the
+ * members a KRAFT_VOTERS control batch, of one offset each. Batches are the same bytes in the log, on the wire and on
+ * every replica: who proposes an entry makes them once, everybody else passes them on.
  */
 import { invariant, toLeaderEpoch, toOffset } from '@stratalog/proto'
-import { baseOffsetOf, isControl, lastOffsetOf, leaderEpochOf, sizeOf, stampBatch } from '@stratalog/proto/records'
-import type { Entry, Position, Term } from 'raft-ts'
+import {
+  baseOffsetOf,
+  CorruptMessageError,
+  decodeBatchSync,
+  decodeControlRecord,
+  encodeLeaderChange,
+  encodeVoters,
+  isControl,
+  lastOffsetOf,
+  leaderEpochOf,
+  NO_TIMESTAMP,
+  RECORD_BATCH_OVERHEAD_BYTES,
+  sizeOf,
+  stampBatch,
+  verifyBatchCrc,
+} from '@stratalog/proto/records'
+import {
+  type ConfChange,
+  type ConfState,
+  changeMembership,
+  type Entry,
+  type Message,
+  type NodeId,
+  type Position,
+  type Term,
+} from 'raft-ts'
 import { endOffsetAt, leaderEpochOfTerm, positionAt, termOfLeaderEpoch } from './raft-ids.ts'
-
-/**
- * The batch of an entry, stamped with its offset and term; data was stamped when it was proposed.
- *
- * @param leaderBatch makes the control batch of a leader's first entry.
- */
-export function batchOf(entry: Entry<Buffer>, leaderBatch: () => Buffer): Buffer {
-  invariant(entry.kind !== 'config', 'nobody changes the voters of a partition')
-  const batch = entry.kind === 'leader' ? leaderBatch() : entry.data
-  invariant(batch !== null, 'an entry of data has a batch')
-  if (entry.kind === 'leader') stampEntry(batch, entry)
-  invariant(baseOffsetOf(batch, 0) === entry.base, 'a batch is stamped with the offset of its entry')
-  invariant(lastOffsetOf(batch, 0) + 1 === entry.end, 'a batch covers the offsets of its entry')
-  return batch
-}
 
 /** Stamps a batch with the offset and term that Raft gave it. */
 export function stampEntry(batch: Buffer, entry: { readonly base: Position; readonly term: Term }): void {
   stampBatch(batch, 0, endOffsetAt(entry.base), leaderEpochOfTerm(entry.term))
 }
 
-/** The entries in `bytes`, whole batches as they were appended. Data of entries are views of `bytes`. */
+/** The batches of a node's entries: those it got with their bytes, and those that its own core made without. */
+export class EntryBatches {
+  readonly #nodeId: NodeId
+  readonly #confState: () => ConfState
+  /** Batches made here; entries are shared by reference until they are read back from the log. */
+  readonly #made = new WeakMap<Entry<Buffer>, Buffer>()
+
+  /** @param confState the configuration in force: a change is proposed against it, one at a time. */
+  constructor(nodeId: NodeId, confState: () => ConfState) {
+    this.#nodeId = nodeId
+    this.#confState = confState
+  }
+
+  /** The batch of an entry, stamped with its offset and term. */
+  of(entry: Entry<Buffer>): Buffer {
+    const batch = entry.data ?? this.#made.get(entry) ?? this.#make(entry)
+    invariant(baseOffsetOf(batch, 0) === entry.base, 'a batch is stamped with the offset of its entry')
+    invariant(lastOffsetOf(batch, 0) + 1 === entry.end, 'a batch covers the offsets of its entry')
+    return batch
+  }
+
+  /** The message with the batches of all its entries. */
+  complete(message: Message<Buffer>): Message<Buffer> {
+    if (message.type !== 'append' || message.entries.every(({ data }) => data !== null)) return message
+    const entries = message.entries.map((entry) => (entry.data === null ? { ...entry, data: this.of(entry) } : entry))
+    return { ...message, entries }
+  }
+
+  #make(entry: Entry<Buffer>): Buffer {
+    invariant(entry.kind !== 'data', 'an entry of data has a batch')
+    const batch = entry.kind === 'leader' ? this.#leaderBatch() : votersBatch(this.#confState(), entry.change)
+    stampEntry(batch, entry)
+    this.#made.set(entry, batch)
+    return batch
+  }
+
+  /** Without a timestamp, as all control batches: retention and look-ups by time are not to see them. */
+  #leaderBatch(): Buffer {
+    const { voters, votersOutgoing } = this.#confState()
+    const voterIds = [...new Set([...voters, ...votersOutgoing])]
+    return encodeLeaderChange({ leaderId: this.#nodeId, voterIds, timestamp: NO_TIMESTAMP })
+  }
+}
+
+/** The control batch of a change: the members that it results in, and the change itself. */
+function votersBatch(before: ConfState, change: ConfChange | null): Buffer {
+  invariant(change !== null, 'a config entry has a change')
+  const result = changeMembership(before, change)
+  const after = result.kind === 'changed' ? result.confState : before
+  return encodeVoters({
+    voterIds: after.voters,
+    outgoingVoterIds: after.votersOutgoing,
+    learnerIds: after.learners,
+    nextLearnerIds: after.learnersNext,
+    autoLeave: after.autoLeave,
+    context: Buffer.from(JSON.stringify({ transition: change.transition, steps: change.steps })),
+    timestamp: NO_TIMESTAMP,
+  })
+}
+
+/**
+ * The entries in `bytes`, whole batches one after another. Data of entries are views of `bytes`.
+ *
+ * Checks no more than it needs to tell the entries apart. Errors: CORRUPT_MESSAGE.
+ */
 export function entriesIn(bytes: Buffer): Entry<Buffer>[] {
   const entries: Entry<Buffer>[] = []
   for (let position = 0; position < bytes.length; ) {
-    const sizeBytes = sizeOf(bytes, position)
-    const control = isControl(bytes, position)
-    entries.push({
-      base: positionAt(toOffset(baseOffsetOf(bytes, position))),
-      end: positionAt(toOffset(lastOffsetOf(bytes, position) + 1)),
-      term: termOfLeaderEpoch(toLeaderEpoch(leaderEpochOf(bytes, position))),
-      kind: control ? 'leader' : 'data',
-      bytes: control ? 0 : sizeBytes,
-      data: control ? null : bytes.subarray(position, position + sizeBytes),
-      change: null,
-    })
+    const sizeBytes = wholeSizeAt(bytes, position)
+    entries.push(entryAt(bytes, position, sizeBytes))
     position += sizeBytes
   }
   return entries
+}
+
+function wholeSizeAt(bytes: Buffer, position: number): number {
+  const leftBytes = bytes.length - position
+  if (leftBytes < RECORD_BATCH_OVERHEAD_BYTES)
+    throw new CorruptMessageError(`${leftBytes} bytes are no batch`, position)
+  const sizeBytes = sizeOf(bytes, position)
+  if (sizeBytes >= RECORD_BATCH_OVERHEAD_BYTES && sizeBytes <= leftBytes) return sizeBytes
+  throw new CorruptMessageError(`a batch of ${sizeBytes} bytes where ${leftBytes} are left`, position)
+}
+
+function entryAt(bytes: Buffer, position: number, sizeBytes: number): Entry<Buffer> {
+  const baseOffset = baseOffsetOf(bytes, position)
+  const lastOffset = lastOffsetOf(bytes, position)
+  const leaderEpoch = leaderEpochOf(bytes, position)
+  if (baseOffset < 0 || lastOffset < baseOffset || lastOffset === Number.MAX_SAFE_INTEGER || leaderEpoch < 0) {
+    throw new CorruptMessageError(`offsets ${baseOffset}..${lastOffset} in leader epoch ${leaderEpoch}`, position)
+  }
+  const control = isControl(bytes, position)
+  const change = control ? changeAt(bytes, position) : null
+  return {
+    base: positionAt(toOffset(baseOffset)),
+    end: positionAt(toOffset(lastOffset + 1)),
+    term: termOfLeaderEpoch(toLeaderEpoch(leaderEpoch)),
+    kind: change !== null ? 'config' : control ? 'leader' : 'data',
+    bytes: control ? 0 : sizeBytes,
+    data: bytes.subarray(position, position + sizeBytes),
+    change,
+  }
+}
+
+/** The change that a control batch makes; null for that of a new leader. */
+function changeAt(bytes: Buffer, position: number): ConfChange | null {
+  const record = decodeBatchSync(bytes, position).next()
+  if (record === null) throw new CorruptMessageError('a control batch without a record', position)
+  const decoded = decodeControlRecord(record)
+  if (decoded.kind === 'leader-change') return null
+  if (decoded.kind !== 'voters') throw new CorruptMessageError(`a control record of type ${decoded.type}`, position)
+  if (decoded.context === null) throw new CorruptMessageError('a change of members that does not say which', position)
+  try {
+    return JSON.parse(Buffer.from(decoded.context).toString()) as ConfChange
+  } catch {
+    throw new CorruptMessageError('a change of members that cannot be read', position)
+  }
+}
+
+/** Why the batch of a received entry is not what the entry says, or not sound; null when it is. */
+export function entryDefect({ base, end, term, kind, data }: Entry<Buffer>): string | null {
+  if (data === null || data.length < RECORD_BATCH_OVERHEAD_BYTES) return `the entry at ${base} has no batch`
+  try {
+    if (sizeOf(data, 0) !== data.length) return `the entry at ${base} is not one whole batch`
+    if (baseOffsetOf(data, 0) !== base || lastOffsetOf(data, 0) + 1 !== end)
+      return `the batch at ${base} has other offsets`
+    if (leaderEpochOf(data, 0) !== term) return `the batch at ${base} has another leader epoch`
+    if (isControl(data, 0) !== (kind !== 'data')) return `the batch at ${base} is of another kind`
+    return verifyBatchCrc(data, 0, data.length) ? null : `CRC-32C of the batch at ${base} does not match`
+  } catch (error) {
+    if (error instanceof CorruptMessageError) return `the batch at ${base}: ${error.reason}`
+    throw error
+  }
 }

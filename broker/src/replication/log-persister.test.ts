@@ -5,17 +5,21 @@ import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { DEFAULT_LOG_CONFIG } from '../log/log-config.ts'
 import { OpenFileCache } from '../log/open-file-cache.ts'
 import { PartitionLog } from '../log/partition-log.ts'
-import { dataBatch, leaderChangeBatch } from '../testing/batches.ts'
+import { dataBatch } from '../testing/batches.ts'
 import { FakeFileSystem } from '../testing/fake-file-system.ts'
 import { ManualClock, settled } from '../testing/manual-clock.ts'
 import { MemoryStore } from '../testing/memory-store.ts'
-import { HardStateStore } from './hard-state-store.ts'
+import { EntryBatches } from './entry-codec.ts'
+import { GroupState } from './group-state.ts'
+import { GroupStateStore } from './group-state-store.ts'
 import { LogPersister } from './log-persister.ts'
+
+const KEY = 'raft/t-0'
 
 async function newPersister() {
   const fileSystem = new FakeFileSystem()
   const disk = new MemoryStore()
-  const hardStates = await HardStateStore.open(disk)
+  const store = await GroupStateStore.open(disk)
   const log = await PartitionLog.open({
     directory: '/t-0',
     fileSystem,
@@ -24,17 +28,20 @@ async function newPersister() {
     openFiles: new OpenFileCache({ fileSystem }),
     clock: new ManualClock(),
   })
+  const state = await GroupState.open({ store, key: KEY, log, generation: 0, nodeId: 1, initialVoters: [1, 2, 3] })
   const persisted: PersistRequest<Buffer>[] = []
+  const commit = { position: 0 }
   const failures: unknown[] = []
   const persister = new LogPersister({
     log,
-    hardStates,
-    hardStateKey: 'raft/t-0',
-    leaderBatch: () => leaderChangeBatch(0, 1),
+    state,
+    batches: new EntryBatches(1, () => state.row.conf.confState),
+    durableCommit: () => commit.position,
+    onReplaced: () => undefined,
     onPersisted: (request) => persisted.push(request),
     onFailed: (error) => failures.push(error),
   })
-  return { fileSystem, disk, hardStates, log, persister, persisted, failures }
+  return { fileSystem, disk, store, log, persister, persisted, failures, commit }
 }
 
 function entry(base: number, end: number, term = 1): Entry<Buffer> {
@@ -84,18 +91,19 @@ test('a leader entry becomes its control batch, stamped', async () => {
 })
 
 test('term and vote are synced before a request is reported; the commit position waits for the close', async () => {
-  const { disk, hardStates, log, persister, persisted } = await newPersister()
+  const { disk, store, log, persister, persisted, commit } = await newPersister()
   persister.submit(request({ hardState: { term: 3, vote: 1, commit: 0 } }))
   await settled()
   assert.equal(persisted.length, 1)
   const syncs = disk.syncCount
-  for (let commit = 1; commit < 50; commit++)
-    persister.submit(request({ hardState: { term: 3, vote: 1, commit }, mustSync: false }))
+  for (let i = 0; i < 50; i++) persister.submit(request({ entries: [entry(i, i + 1, 3)] }))
   await settled()
-  assert.equal(persisted.length, 50)
+  commit.position = 49
+  assert.equal(persisted.length, 51)
   assert.equal(disk.syncCount, syncs)
   await persister.close()
-  assert.deepEqual(hardStates.get('raft/t-0'), { term: 3, vote: 1, commit: 49 })
+  assert.deepEqual(store.get(KEY)?.hardState, { term: 3, vote: 1, commit: 49 })
+  assert.equal(store.get(KEY)?.flushedEnd, 50)
   await log.close()
 })
 
@@ -151,23 +159,44 @@ test('a failed write of term or vote is a failure of the group', async () => {
 })
 
 test('a commit position is not stored ahead of the log that it speaks of', async () => {
-  const { fileSystem, hardStates, log, persister, persisted } = await newPersister()
+  const { fileSystem, store, log, persister, persisted } = await newPersister()
   persister.submit(request({ hardState: { term: 1, vote: 1, commit: 0 }, entries: [entry(0, 1), entry(1, 3)] }))
   await settled()
+  persister.submit(request({ hardState: { term: 2, vote: 1, commit: 0 } }))
+  await settled()
+  assert.equal(store.get(KEY)?.flushedEnd, 3)
   const release = fileSystem.holdSyncs()
   persister.submit(
     request({
-      hardState: { term: 2, vote: null, commit: 3 },
+      hardState: { term: 3, vote: null, commit: 3 },
       truncateTo: 1,
-      entries: [entry(1, 3, 2), entry(3, 4, 2)],
+      entries: [entry(1, 3, 3), entry(3, 4, 3)],
     }),
   )
   await settled()
-  assert.deepEqual(hardStates.get('raft/t-0'), { term: 2, vote: null, commit: 0 })
+  assert.deepEqual(store.get(KEY)?.hardState, { term: 3, vote: null, commit: 0 })
+  assert.equal(store.get(KEY)?.flushedEnd, 1, 'the durable end goes back before the log is cut')
   release()
   await settled()
-  assert.equal(persisted.length, 2)
-  await persister.close()
-  assert.deepEqual(hardStates.get('raft/t-0'), { term: 2, vote: null, commit: 3 })
+  assert.equal(persisted.length, 3)
+  assert.deepEqual(store.get(KEY)?.hardState, { term: 3, vote: null, commit: 3 })
+  await log.close()
+})
+
+test('a change of the members is stored before its entry is in the log, and its commit position before it is reported', async () => {
+  const { fileSystem, store, log, persister, persisted } = await newPersister()
+  persister.submit(request({ hardState: { term: 1, vote: 1, commit: 0 }, entries: [entry(0, 2)] }))
+  await settled()
+  const release = fileSystem.holdSyncs()
+  const change = { transition: 'auto', steps: [{ kind: 'add-learner', id: 4 }] } as const
+  const config: Entry<Buffer> = { base: 2, end: 3, term: 1, kind: 'config', bytes: 0, data: null, change }
+  persister.submit(request({ hardState: { term: 1, vote: 1, commit: 2 }, entries: [config] }))
+  persister.submit(request({ entries: [entry(3, 4)] }))
+  await settled()
+  assert.deepEqual(store.get(KEY)?.conf?.pending, [{ end: 3, term: 1, change }])
+  assert.deepEqual([persisted.length, store.get(KEY)?.hardState?.commit], [1, 0])
+  release()
+  await settled()
+  assert.deepEqual([persisted.length, store.get(KEY)?.hardState?.commit, log.logEndOffset], [3, 2, 4])
   await log.close()
 })

@@ -1,30 +1,35 @@
 /**
- * Carries out the persist requests of one Raft group: entries into the log, term and vote into the hard-state store.
+ * Carries out the persist requests of one Raft group: entries into the log, the rest into the group's stored state.
  *
  * Group commit: while a flush is under way small requests gather and share the next one. When much has gathered it is
  * handed to the log at once, behind what is being written, so that the log's next group is always full.
  * Requests are reported in their order, each only when all of it is durable. A full disk holds requests back until there
- * is room, without an error; any other failure is final.
+ * is room, without an error; any other failure is final. A request that replaces the tail or changes the members has a
+ * flush of its own.
  *
- * The commit position alone is never worth a sync: it is kept for the next write of term or vote, and for the close. A
- * restart learns it anew from the first entry that its leader commits.
+ * The commit position alone is never worth a sync: it goes with the next term or vote, and with the close. A restart
+ * learns it anew from the first entry that its leader commits.
  * Invariant: a commit position is stored only when the log that it speaks of is durable. Term and vote may be ahead of
  * the log; a commit position that is would, after a crash between the two, vouch for a tail that was to be cut.
+ * Invariant: a change of the members is stored before its entry is in the log, and the commit position that came with it
+ * before the request is reported: a node that restarts is never two committed changes behind.
  */
-import { invariant, toOffset } from '@stratalog/proto'
+import { invariant } from '@stratalog/proto'
 import type { HardState, PersistRequest, Position } from 'raft-ts'
 import type { PartitionLog } from '../log/partition-log.ts'
-import { batchOf } from './entry-codec.ts'
-import type { HardStateStore } from './hard-state-store.ts'
-import { endOffsetAt, leaderEpochOfTerm } from './raft-ids.ts'
+import type { EntryBatches } from './entry-codec.ts'
+import { type GroupState, resetLogTo } from './group-state.ts'
+import { endOffsetAt } from './raft-ids.ts'
 
 /** What a persister is made of. */
 export interface LogPersisterOptions {
   readonly log: PartitionLog
-  readonly hardStates: HardStateStore
-  readonly hardStateKey: string
-  /** Makes the control batch of a leader's first entry. */
-  readonly leaderBatch: () => Buffer
+  readonly state: GroupState
+  readonly batches: EntryBatches
+  /** Up to where what is committed is known to be durable here. */
+  readonly durableCommit: () => Position
+  /** The log was cut or begun anew as the request says; its entries are not appended yet. */
+  readonly onReplaced: () => void
   /** The request is durable. Called in the order of {@link LogPersister.submit}. */
   readonly onPersisted: (request: PersistRequest<Buffer>) => void
   /** Once: nothing is reported any more. */
@@ -43,21 +48,18 @@ export class LogPersister {
   #gatheredBytes = 0
   #flushCount = 0
   #unflushedBytes = 0
-  #replacing = false
+  /** A request that has a flush of its own is not yet in the log: nothing may be handed over behind it. */
+  #exclusive = false
   /** Settles, and never rejects, when everything begun so far has ended. */
   #tail: Promise<void> = Promise.resolve()
   #failed = false
   #onHeldBack: (() => void) | null = null
-  #stored: HardState | null
+  /** Term and vote of the last request begun. */
   #latest: HardState | null
-  /** Commit position of the last request that is durable as a whole. */
-  #durableCommit: Position
 
   constructor(options: LogPersisterOptions) {
     this.#options = options
-    this.#stored = options.hardStates.get(options.hardStateKey)
-    this.#latest = this.#stored
-    this.#durableCommit = this.#stored?.commit ?? 0
+    this.#latest = options.state.row.hardState
   }
 
   /** Queues a request. Entries are owned by the log from here on. */
@@ -83,10 +85,13 @@ export class LogPersister {
       this.#onHeldBack = resolve
     })
     while (this.#flushCount > 0 && !this.#isHeldBack()) await Promise.race([this.#tail, heldBack])
-    if (this.#stored === null || this.#failed || this.#stored.commit === this.#durableCommit) return
+    const { state, log } = this.#options
+    const { hardState, flushedEnd } = state.row
+    if (hardState === null || this.#failed) return
+    const latest = { ...hardState, commit: this.#durableCommit(hardState) }
+    if (latest.commit === hardState.commit && flushedEnd === log.flushedEndOffset) return
     // It only saves the next start some work: a store that fails now is no reason not to close the log.
-    const latest = { ...this.#stored, commit: this.#durableCommit }
-    await this.#options.hardStates.put(this.#options.hardStateKey, latest).catch(() => undefined)
+    await state.update({ hardState: latest, flushedEnd: log.flushedEndOffset }).catch(() => undefined)
   }
 
   /** Whether the log takes no appends for now; `resume` is called when it does. */
@@ -96,9 +101,9 @@ export class LogPersister {
 
   #mayBegin(): boolean {
     const first = this.#gathered[0]
-    if (first === undefined || this.#failed || this.#replacing || this.#isHeldBack()) return false
+    if (first === undefined || this.#failed || this.#exclusive || this.#isHeldBack()) return false
     if (this.#flushCount === 0) return true
-    if (replacesLog(first)) return false
+    if (isExclusive(first)) return false
     return this.#gatheredBytes >= FLUSH_BYTES && this.#unflushedBytes < UNFLUSHED_BYTES_MAX
   }
 
@@ -117,10 +122,7 @@ export class LogPersister {
       this.#unflushedBytes -= sizeBytes
       if (this.#failed) return
       if (failure === null) {
-        for (const request of requests) {
-          this.#durableCommit = request.hardState?.commit ?? this.#durableCommit
-          this.#options.onPersisted(request)
-        }
+        for (const request of requests) this.#options.onPersisted(request)
         this.resume()
       } else {
         this.#failed = true
@@ -129,30 +131,31 @@ export class LogPersister {
     })
   }
 
-  /** The next requests for one flush; one that replaces the log comes first or not at all. */
+  /** The next requests for one flush; an exclusive one comes alone. */
   #takeGathered(): { requests: PersistRequest<Buffer>[]; sizeBytes: number } {
     let count = 0
     let sizeBytes = 0
     for (const request of this.#gathered) {
-      if (sizeBytes >= FLUSH_BYTES || (count > 0 && replacesLog(request))) break
+      if (sizeBytes >= FLUSH_BYTES || (count > 0 && isExclusive(request))) break
       sizeBytes += sizeOfEntries(request)
       count++
+      if (isExclusive(request)) break
     }
     this.#gatheredBytes -= sizeBytes
     return { requests: this.#gathered.splice(0, count), sizeBytes }
   }
 
   async #persist(requests: readonly PersistRequest<Buffer>[]): Promise<void> {
-    const { log, leaderBatch } = this.#options
+    if (isExclusive(requests[0]!)) return this.#persistExclusive(requests[0]!)
+    const { log, batches } = this.#options
     const hardStateStored = this.#storeHardState(requests)
     // Its failure is met below, after the log's; until then it is not an unhandled one.
     hardStateStored?.catch(() => undefined)
     try {
       let mustFlush = false
-      for (const request of requests) {
-        if (replacesLog(request)) await this.#replace(request)
-        if (request.entries.length === 0) continue
-        log.append(request.entries.map((entry) => batchOf(entry, leaderBatch)))
+      for (const { entries } of requests) {
+        if (entries.length === 0) continue
+        log.append(entries.map((entry) => batches.of(entry)))
         mustFlush = true
       }
       if (mustFlush) await log.flush()
@@ -161,39 +164,71 @@ export class LogPersister {
     }
   }
 
-  /** Cuts the log, or begins it anew where a leader says that it begins. Nothing else may be begun meanwhile. */
-  async #replace({ snapshot, truncateTo }: PersistRequest<Buffer>): Promise<void> {
-    const { log } = this.#options
-    this.#replacing = true
+  /** Cuts the log, begins it anew where a leader says that it begins, or changes the members; nothing else goes on meanwhile. */
+  async #persistExclusive(request: PersistRequest<Buffer>): Promise<void> {
+    const { log, batches, state } = this.#options
+    const { truncateTo, snapshot, entries, hardState } = request
+    this.#exclusive = true
     try {
-      if (snapshot !== null) {
-        invariant(snapshot.data === null, 'a partition is handed over without a state')
-        const startOffset = endOffsetAt(snapshot.position)
-        const lastEpoch = {
-          epoch: leaderEpochOfTerm(snapshot.term),
-          startOffset: toOffset(Math.max(0, startOffset - 1)),
-        }
-        await log.resetTo(startOffset, startOffset === 0 ? null : lastEpoch)
-      }
-      if (truncateTo !== null) await log.truncateTo(endOffsetAt(truncateTo))
+      if (truncateTo !== null) {
+        await state.update({ ...this.#hardStateOf([request]), flushedEnd: Math.min(state.row.flushedEnd, truncateTo) })
+        await log.truncateTo(endOffsetAt(truncateTo), { replay: true })
+        this.#options.onReplaced()
+      } else await this.#storeHardState([request])
+      if (snapshot !== null) await this.#reset(snapshot)
+      if (changesMembers(request)) await state.noteChanges(entries)
+      if (entries.length > 0) log.append(entries.map((entry) => batches.of(entry)))
     } finally {
-      this.#replacing = false
+      this.#exclusive = false
     }
+    if (entries.length > 0) await log.flush()
+    const stored = state.row.hardState
+    if (hardState === null || stored === null) return
+    const commit = Math.min(hardState.commit, log.flushedEndOffset)
+    if (commit > stored.commit) await state.update({ hardState: { ...stored, commit } })
   }
 
-  /** Term and vote of the last request that has any, if they are not stored yet. */
+  async #reset(snapshot: NonNullable<PersistRequest<Buffer>['snapshot']>): Promise<void> {
+    const { log, state } = this.#options
+    const { position, term, confState, confPosition, data } = snapshot
+    invariant(data === null, 'a partition is handed over without a state')
+    const conf = { confState, confPosition, pending: [] }
+    // After a crash in between the next start empties the log: it never meets the new members beside the old log.
+    await state.update({ conf, resetTo: { position, term }, flushedEnd: 0 })
+    await resetLogTo(log, position, term)
+    await state.update({ resetTo: null, flushedEnd: position })
+    this.#options.onReplaced()
+  }
+
+  /** Stores term and vote of the last request that has any, if they are not stored yet. */
   #storeHardState(requests: readonly PersistRequest<Buffer>[]): Promise<void> | null {
+    const { state, log } = this.#options
+    const changed = this.#hardStateOf(requests)
+    return changed === null ? null : state.update({ ...changed, flushedEnd: log.flushedEndOffset })
+  }
+
+  #hardStateOf(requests: readonly PersistRequest<Buffer>[]): { readonly hardState: HardState } | null {
     for (const { hardState } of requests) this.#latest = hardState ?? this.#latest
+    const stored = this.#options.state.row.hardState
     const latest = this.#latest
-    if (latest === null || (latest.term === this.#stored?.term && latest.vote === this.#stored.vote)) return null
-    this.#stored = { ...latest, commit: this.#durableCommit }
-    return this.#options.hardStates.put(this.#options.hardStateKey, this.#stored)
+    if (latest === null || (latest.term === stored?.term && latest.vote === stored.vote)) return null
+    return { hardState: { ...latest, commit: this.#durableCommit(stored) } }
+  }
+
+  #durableCommit(stored: HardState | null): Position {
+    const { durableCommit, log } = this.#options
+    // What is acknowledged in memory only (flush.policy=replicated) is no ground for a commit position.
+    return Math.max(stored?.commit ?? 0, Math.min(durableCommit(), log.flushedEndOffset))
   }
 }
 
-/** Whether the request takes away what is in the log. */
-function replacesLog({ truncateTo, snapshot }: PersistRequest<Buffer>): boolean {
-  return truncateTo !== null || snapshot !== null
+/** Whether the request takes away what is in the log, or changes the members. */
+function isExclusive(request: PersistRequest<Buffer>): boolean {
+  return request.truncateTo !== null || request.snapshot !== null || changesMembers(request)
+}
+
+function changesMembers({ entries }: PersistRequest<Buffer>): boolean {
+  return entries.some(({ kind }) => kind === 'config')
 }
 
 function sizeOfEntries({ entries }: PersistRequest<Buffer>): number {

@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toOffset } from '@stratalog/proto'
-import { confStateOf } from 'raft-ts'
+import { confStateOf, type HardState } from 'raft-ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { DEFAULT_LOG_CONFIG } from '../log/log-config.ts'
 import { OpenFileCache } from '../log/open-file-cache.ts'
 import { PartitionLog } from '../log/partition-log.ts'
+import { TailBudget } from '../log/tail-cache.ts'
 import { dataBatch, leaderChangeBatch } from '../testing/batches.ts'
 import { FakeFileSystem } from '../testing/fake-file-system.ts'
 import { ManualClock, settled } from '../testing/manual-clock.ts'
-import { batchOf } from './entry-codec.ts'
-import { RaftStorage, type RaftStorageOptions } from './raft-storage.ts'
+import { MemoryStore } from '../testing/memory-store.ts'
+import { ByteRate } from './byte-rate.ts'
+import { GroupState } from './group-state.ts'
+import { GroupStateStore } from './group-state-store.ts'
+import { RaftStorage } from './raft-storage.ts'
 
-async function openLog(): Promise<PartitionLog> {
+async function openLog(tailBytes = 1024 * 1024): Promise<PartitionLog> {
   const fileSystem = new FakeFileSystem()
   return PartitionLog.open({
     directory: '/t-0',
@@ -20,25 +24,45 @@ async function openLog(): Promise<PartitionLog> {
     config: DEFAULT_LOG_CONFIG,
     flusher: new FlushScheduler(),
     openFiles: new OpenFileCache({ fileSystem }),
+    tails: new TailBudget(tailBytes),
     clock: new ManualClock(),
   })
 }
 
-function storageOver(log: PartitionLog, options: Partial<RaftStorageOptions> = {}): RaftStorage {
+interface Made {
+  readonly storage: RaftStorage
+  readonly clock: ManualClock
+}
+
+async function storageOver(
+  log: PartitionLog,
+  options: { hardState?: HardState; bytesPerSecond?: number; onLoaded?: () => void } = {},
+): Promise<Made> {
+  const clock = new ManualClock()
+  const store = await GroupStateStore.open(new MemoryStore())
+  const conf = { confState: confStateOf([1]), confPosition: 0, pending: [] }
+  await store.put('raft/t-0', {
+    generation: 0,
+    hardState: options.hardState ?? null,
+    conf,
+    flushedEnd: 0,
+    resetTo: null,
+  })
+  const state = await GroupState.open({ store, key: 'raft/t-0', log, generation: 0, nodeId: 1, initialVoters: [1] })
   const storage = new RaftStorage({
     log,
-    hardState: null,
-    confState: confStateOf([1]),
-    onLoaded: () => undefined,
+    state,
+    catchUp: new ByteRate(clock, options.bytesPerSecond ?? 0),
+    clock,
+    onLoaded: options.onLoaded ?? (() => undefined),
     onFailed: (error) => assert.fail(String(error)),
-    ...options,
   })
-  return storage
+  return { storage, clock }
 }
 
 /** Offsets 0..2 in epoch 1, a control batch at 3 and data 4..5 in epoch 2. */
-async function filledLog(): Promise<PartitionLog> {
-  const log = await openLog()
+async function filledLog(tailBytes?: number): Promise<PartitionLog> {
+  const log = await openLog(tailBytes)
   log.append([
     dataBatch({ baseOffset: 0, recordCount: 3 }),
     leaderChangeBatch(3, 2),
@@ -50,7 +74,7 @@ async function filledLog(): Promise<PartitionLog> {
 
 test('a new log has no state; positions are the offsets of the log', async () => {
   const log = await openLog()
-  const storage = storageOver(log)
+  const { storage } = await storageOver(log)
   assert.equal(storage.initialState().hardState, null)
   assert.deepEqual([storage.startPosition(), storage.endPosition(), storage.termAt(0)], [0, 0, 0])
   await log.close()
@@ -58,7 +82,7 @@ test('a new log has no state; positions are the offsets of the log', async () =>
 
 test('terms are those of the batches; outside of the log they are unavailable', async () => {
   const log = await filledLog()
-  const storage = storageOver(log)
+  const { storage } = await storageOver(log)
   assert.deepEqual(
     [1, 3, 4, 6].map((position) => storage.termAt(position)),
     [1, 1, 2, 2],
@@ -69,18 +93,45 @@ test('terms are those of the batches; outside of the log they are unavailable', 
 
 test('the stored state is brought in line with the log', async () => {
   const log = await filledLog()
-  const initial = (term: number, commit: number) =>
-    storageOver(log, { hardState: { term, vote: 1, commit } }).initialState().hardState
-  assert.deepEqual(initial(5, 4), { term: 5, vote: 1, commit: 4 })
-  assert.deepEqual(initial(1, 99), { term: 2, vote: null, commit: 6 }, 'the log has a later term and ends earlier')
-  assert.deepEqual(storageOver(log).initialState().hardState, { term: 2, vote: null, commit: 0 })
+  const initial = async (term: number, commit: number) =>
+    (await storageOver(log, { hardState: { term, vote: 1, commit } })).storage.initialState().hardState
+  assert.deepEqual(await initial(5, 4), { term: 5, vote: 1, commit: 4 })
+  assert.deepEqual(
+    await initial(1, 99),
+    { term: 2, vote: null, commit: 6 },
+    'the log has a later term and ends earlier',
+  )
+  const { storage } = await storageOver(log)
+  assert.deepEqual(storage.initialState().hardState, { term: 2, vote: null, commit: 0 })
   await log.close()
 })
 
-test('entries are loaded once and then served; they are the batches of the log', async () => {
+const FILLED = [
+  [0, 3, 1, 'data'],
+  [3, 4, 2, 'leader'],
+  [4, 6, 2, 'data'],
+]
+
+test('entries in memory are read at once, with the bytes of all', async () => {
   const log = await filledLog()
+  const { storage } = await storageOver(log)
+  const entries = storage.entries(0, 6, 1e6)
+  assert.ok(typeof entries !== 'string')
+  assert.deepEqual(
+    entries.map(({ base, end, term, kind }) => [base, end, term, kind]),
+    FILLED,
+  )
+  const { bytes } = await log.read(toOffset(0), toOffset(6), 1e6)
+  assert.deepEqual(Buffer.concat(entries.map(({ data }) => data!)), bytes)
+  assert.equal(storage.entries(0, 6, 1).length, 1)
+  assert.equal(storage.entries(0, 4, 1e6).length, 2)
+  await log.close()
+})
+
+test('entries that are not in memory are loaded, and given out once', async () => {
+  const log = await filledLog(0)
   let loads = 0
-  const storage = storageOver(log, { onLoaded: () => loads++ })
+  const { storage } = await storageOver(log, { onLoaded: () => loads++ })
   assert.equal(storage.entries(0, 6, 1e6), 'pending')
   assert.equal(storage.entries(0, 6, 1e6), 'pending')
   await settled()
@@ -89,23 +140,54 @@ test('entries are loaded once and then served; they are the batches of the log',
   assert.ok(typeof entries !== 'string')
   assert.deepEqual(
     entries.map(({ base, end, term, kind }) => [base, end, term, kind]),
-    [
-      [0, 3, 1, 'data'],
-      [3, 4, 2, 'leader'],
-      [4, 6, 2, 'data'],
-    ],
+    FILLED,
   )
-  assert.equal(storage.entries(0, 6, 1).length, 1)
-  assert.deepEqual(
-    batchOf(entries[2]!, () => assert.fail('not a leader entry')),
-    entries[2]!.data,
-  )
+  assert.equal(storage.entries(0, 6, 1), 'pending')
+  await log.close()
+})
+
+test('followers that lag at different places do not take turns', async () => {
+  const log = await filledLog(0)
+  const { storage } = await storageOver(log)
+  storage.entries(0, 3, 1e6)
+  storage.entries(4, 6, 1e6)
+  await settled()
+  assert.notEqual(storage.entries(4, 6, 1e6), 'pending')
+  assert.notEqual(storage.entries(0, 3, 1e6), 'pending')
+  await log.close()
+})
+
+test('what is read from files keeps to the catch-up limit, on average', async () => {
+  const log = await filledLog(0)
+  let loads = 0
+  const { storage, clock } = await storageOver(log, { bytesPerSecond: 100, onLoaded: () => loads++ })
+  for (let i = 0; i < 500; i++) {
+    storage.entries(0, 3, 1e6)
+    storage.entries(0, 3, 1e6)
+    await clock.advance(100)
+  }
+  const sizeBytes = (await log.read(toOffset(0), toOffset(3), 1e6)).sizeBytes
+  assert.ok(Math.abs(loads - (50 * 100) / sizeBytes) <= 2, `${loads} loads of ${sizeBytes} bytes in 50 s`)
+  await log.close()
+})
+
+test('old boundaries are known once they were looked up', async () => {
+  const log = await openLog(0)
+  log.append(Array.from({ length: 10 }, (_, i) => dataBatch({ baseOffset: i * 10, recordCount: 10 })))
+  await log.flush()
+  const { storage } = await storageOver(log)
+  assert.deepEqual([storage.knows(55), storage.boundaryAtOrBelow(55)], [false, 0])
+  await storage.learn(55)
+  assert.deepEqual([storage.knows(55), storage.boundaryAtOrBelow(55), storage.boundaryAtOrBelow(50)], [true, 50, 50])
+  assert.equal(storage.knows(60), false)
+  storage.noteTruncated(50)
+  assert.equal(storage.knows(55), false)
   await log.close()
 })
 
 test('boundaries: exact for what was appended, starts of epochs for what is older', async () => {
   const log = await filledLog()
-  const storage = storageOver(log)
+  const { storage } = await storageOver(log)
   assert.deepEqual(
     [0, 2, 3, 5, 6, 9].map((position) => storage.boundaryAtOrBelow(position)),
     [0, 0, 3, 3, 6, 6],
@@ -123,7 +205,7 @@ test('boundaries: exact for what was appended, starts of epochs for what is olde
 test('below the start entries are compacted', async () => {
   const log = await filledLog()
   await log.deleteTo(toOffset(3))
-  const storage = storageOver(log)
+  const { storage } = await storageOver(log)
   assert.equal(storage.entries(0, 3, 100), 'compacted')
   assert.equal(storage.termAt(2), 'compacted')
   assert.equal(storage.termAt(3), 1)
@@ -131,7 +213,7 @@ test('below the start entries are compacted', async () => {
     position: 3,
     term: 1,
     confState: confStateOf([1]),
-    confPosition: 3,
+    confPosition: 0,
     data: null,
   })
   await log.close()

@@ -5,6 +5,7 @@
  * SHUTTING_DOWN, connections close. Owner: broker.ts.
  */
 import { FetchService, type InvariantError, isStratalogError, ProduceService, StratalogError } from '@stratalog/proto'
+import type { ClusterView } from '../cluster/cluster-view.ts'
 import type { BrokerConfig } from '../config/load-config.ts'
 import { findTopic } from '../controller/commands.ts'
 import type { Controller } from '../controller/controller.ts'
@@ -12,10 +13,12 @@ import type { Logger } from '../observability/logger.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import { BROKER_VERSION } from '../version.ts'
 import { ByteBudget } from './byte-budget.ts'
-import { GrpcServer } from './grpc/grpc-server.ts'
+import { ClientErrors } from './client-errors.ts'
+import type { GrpcServer } from './grpc/grpc-server.ts'
 import { addReflection } from './grpc/reflection.ts'
 import type { RequestShape } from './grpc/request-shape.ts'
-import { bindAdmin } from './handlers/admin.ts'
+import { bindTopicAdmin } from './handlers/admin.ts'
+import { bindClusterAdmin } from './handlers/cluster-admin.ts'
 import { FetchSession } from './handlers/fetch-session.ts'
 import { Health } from './handlers/health.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
@@ -29,10 +32,13 @@ import type { TopicWatches } from './handlers/topic-watches.ts'
 /** What the server is made of. */
 export interface BrokerServerOptions {
   readonly config: BrokerConfig
+  /** Listening; calls are served from {@link BrokerServer.admit} on. Its end is the server's. */
+  readonly grpc: GrpcServer
   readonly clusterId: string
   readonly advertised: AdvertisedAddress | null
   readonly registry: PartitionRegistry
   readonly controller: Controller
+  readonly cluster: ClusterView
   readonly logger: Logger
   readonly nowMs: () => number
   readonly onInvariantBroken: (error: InvariantError) => void
@@ -57,6 +63,7 @@ const TICKS_PER_HEARTBEAT = 3
 export class BrokerServer {
   readonly health: Health = new Health(SERVICE_NAMES)
   readonly #options: BrokerServerOptions
+  readonly #clientErrors: ClientErrors
   readonly #grpc: GrpcServer
   readonly #produceStreams = new StreamSet<ProduceSession>()
   readonly #fetchStreams = new StreamSet<FetchSession>()
@@ -68,23 +75,20 @@ export class BrokerServer {
   constructor(options: BrokerServerOptions) {
     this.#options = options
     const { settings } = options.config
-    this.#grpc = new GrpcServer({
-      limits: {
-        connectionsMax: settings['limits.connections.max'],
-        streamsPerConnectionMax: settings['limits.connection.streams.max'],
-        messageBytesMax: settings['limits.message.bytes.max'],
-        produceUnansweredBytes: settings['limits.produce.connection.unanswered.bytes'],
-        fetchOutstandingBytes: settings['limits.fetch.connection.outstanding.bytes'],
-      },
-      logger: options.logger,
-      onInvariantBroken: options.onInvariantBroken,
+    this.#clientErrors = new ClientErrors({
+      brokerId: settings['broker.id'],
+      image: () => options.controller.image,
+      cluster: options.cluster,
     })
+    this.#grpc = options.grpc
     this.health.bind(this.#grpc)
     this.#bindProduce()
     this.#bindFetch()
     this.#watches = this.#bindDescriptions()
     const onChange = () => this.#watches.onChange()
-    this.#unsubscribe = [options.registry.onChange(onChange), options.controller.onChange(onChange)]
+    this.#unsubscribe = [options.registry, options.controller, options.cluster].map((source) =>
+      source.onChange(onChange),
+    )
     const tickMs = Math.ceil(settings['fetch.heartbeat.ms'] / TICKS_PER_HEARTBEAT)
     this.#ticker = setInterval(() => {
       for (const session of this.#fetchStreams.sessions()) session.tick()
@@ -96,11 +100,6 @@ export class BrokerServer {
   /** Client connections now open. */
   get connectionCount(): number {
     return this.#grpc.connections.size
-  }
-
-  /** Begins to listen; calls are served once it is ready. Errors: StartupError PORT_IN_USE, LISTEN_FAILED. */
-  listen(host: string, port: number): Promise<{ host: string; port: number }> {
-    return this.#grpc.listen(host, port)
   }
 
   /** The broker is ready: serves, and says so. */
@@ -147,6 +146,7 @@ export class BrokerServer {
     }
     const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
     const lookup = registry.get.bind(registry)
+    const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const bytesMax = settings['limits.message.bytes.max']
     const batchesShape: RequestShape = { bytesMax, fieldCountMax: BATCHES_PER_MESSAGE_MAX, depth: 1 }
     const recordsShape: RequestShape = { bytesMax, fieldCountMax: RECORD_FIELDS_PER_REQUEST_MAX, depth: 2 }
@@ -154,7 +154,7 @@ export class BrokerServer {
       ProduceService.produceStream,
       (call) => {
         this.#assertServing()
-        this.#produceStreams.add(call, new ProduceSession({ call, lookup, budget, ...timeouts }))
+        this.#produceStreams.add(call, new ProduceSession({ call, lookup, clientError, budget, ...timeouts }))
       },
       batchesShape,
     )
@@ -162,7 +162,19 @@ export class BrokerServer {
       const found = findTopic(controller.image, topic)
       return isStratalogError(found) ? found : found.partitions.length
     }
-    const produceRecords = new ProduceRecordsHandler({ lookup, partitionCount, budget, nowMs, ...timeouts })
+    const leads = (topic: string, partition: number) => {
+      const found = registry.get(topic, partition)
+      return !isStratalogError(found) && found.state().kind === 'serving'
+    }
+    const produceRecords = new ProduceRecordsHandler({
+      lookup,
+      clientError,
+      partitionCount,
+      leads,
+      budget,
+      nowMs,
+      ...timeouts,
+    })
     this.#grpc.unary(
       ProduceService.produceRecords,
       (request, context) => {
@@ -185,6 +197,7 @@ export class BrokerServer {
     const { settings } = config
     const lookup = registry.get.bind(registry)
     const nameError = (error: unknown) => this.#nameError(error)
+    const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const budget = new ByteBudget(settings['limits.fetch.outstanding.bytes'])
     this.#grpc.bidirectional(FetchService.fetchStream, (call) => {
       this.#assertServing()
@@ -198,14 +211,15 @@ export class BrokerServer {
         stallMs: settings['limits.write.stall.ms'],
         nowMs,
         nameError,
+        clientError,
       })
       this.#fetchStreams.add(call, session)
     })
-    this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError }, request))
+    this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError, clientError }, request))
   }
 
   #bindDescriptions(): TopicWatches {
-    const { config, registry, controller, clusterId, advertised, nowMs } = this.#options
+    const { config, registry, controller, cluster, clusterId, advertised } = this.#options
     const { settings } = config
     const brokerId = settings['broker.id']
     const view = new TopicView({
@@ -214,9 +228,13 @@ export class BrokerServer {
       advertised,
       image: () => controller.image,
       lookup: registry.get.bind(registry),
+      cluster,
+      errors: this.#clientErrors,
     })
-    bindAdmin(this.#grpc, {
+    bindClusterAdmin(this.#grpc, { controller, commands: controller, cluster, view })
+    bindTopicAdmin(this.#grpc, {
       controller,
+      cluster,
       view,
       defaultPartitionCount: settings['topic.defaults.partition.count'],
       defaultReplicationFactor: settings['topic.defaults.replication.factor'],
@@ -224,11 +242,10 @@ export class BrokerServer {
     })
     return bindMetadata(this.#grpc, {
       view,
+      cluster,
       clusterId,
       brokerId,
       version: BROKER_VERSION,
-      startedAtMs: nowMs(),
-      isServing: () => this.health.isServing,
       registry,
     })
   }

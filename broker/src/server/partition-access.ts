@@ -18,6 +18,8 @@ export interface PartitionBounds {
   readonly highWatermark: number
   /** One past the last committed data record. */
   readonly visibleEnd: number
+  /** End of the log, committed or not (exclusive). */
+  readonly logEndOffset: number
   readonly leaderEpoch: number
 }
 

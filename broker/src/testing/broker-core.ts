@@ -1,24 +1,21 @@
 /**
- * A broker without its network, for tests: controller, registry and partitions on a given disk, store and clock.
+ * A broker of its own without its API, for tests: the production core on a given disk, store and clock, with no peers.
  *
- * Everything is the real thing but the three ports. `crash` takes the power away, `restart` begins with what is left.
+ * A test takes the power away from its disk and store, and starts another one on what is left.
  */
-import { invariant, StratalogError, toBrokerId } from '@stratalog/proto'
-import { Controller } from '../controller/controller.ts'
-import { MetadataStore } from '../controller/metadata-store.ts'
-import { FlushScheduler } from '../log/flush-scheduler.ts'
-import { OpenFileCache } from '../log/open-file-cache.ts'
-import { TailBudget } from '../log/tail-cache.ts'
-import { MetadataFollower } from '../metadata-follower.ts'
+import { StratalogError } from '@stratalog/proto'
+import { BrokerCore as ProductionCore } from '../broker-core.ts'
+import { takeStartEpoch } from '../cluster/start-epoch.ts'
+import type { Controller } from '../controller/controller.ts'
 import type { Partition } from '../partition/partition.ts'
-import { PartitionRegistry } from '../partition/partition-registry.ts'
-import type { PartitionEnvironment } from '../partition/partition-types.ts'
+import type { PartitionRegistry } from '../partition/partition-registry.ts'
+import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'
 import type { Acks, ProduceOutcome } from '../partition/produce-outcome.ts'
-import { HardStateStore } from '../replication/hard-state-store.ts'
-import { type Clock, TickLoop } from '../replication/tick-loop.ts'
+import type { Clock } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { seededRandom } from './fake-disk.ts'
+import { noPeers } from './no-peers.ts'
 
 /** What the core of a broker runs on. */
 export interface BrokerCoreOptions {
@@ -27,6 +24,8 @@ export interface BrokerCoreOptions {
   readonly clock: Clock
   /** `topics` folder. Default `/data/topics`. */
   readonly topicsDirectory?: string
+  /** `metadata` folder. Default `/data/metadata`. */
+  readonly metadataDirectory?: string
   readonly uncommittedBytesMax?: number
   readonly seed?: number
 }
@@ -38,61 +37,76 @@ export interface LoggedLine {
   readonly message: string
 }
 
+const ADDRESS = { host: '127.0.0.1', port: 9400 }
+const MIB = 1024 * 1024
+
 /** See the file's header. */
 export class BrokerCore {
   readonly controller: Controller
   readonly registry: PartitionRegistry
-  readonly logged: readonly LoggedLine[]
   readonly environment: PartitionEnvironment
+  readonly logged: readonly LoggedLine[]
+  /** Copies that were reported as lost. */
+  readonly lost: readonly LostReplica[]
+  readonly #core: ProductionCore
 
-  private constructor(
-    controller: Controller,
-    registry: PartitionRegistry,
-    environment: PartitionEnvironment,
-    logged: readonly LoggedLine[],
-  ) {
-    this.controller = controller
-    this.registry = registry
-    this.environment = environment
+  private constructor(core: ProductionCore, logged: readonly LoggedLine[], lost: readonly LostReplica[]) {
+    this.#core = core
+    this.controller = core.controller
+    this.registry = core.registry
+    this.environment = core.environment
     this.logged = logged
+    this.lost = lost
   }
 
-  /** Starts as the broker does: store, metadata, partitions, registration. */
+  /** Starts as the broker does. */
   static async start(options: BrokerCoreOptions): Promise<BrokerCore> {
-    const { fileSystem, store, clock, topicsDirectory = '/data/topics', seed = 1 } = options
+    const { fileSystem, store, clock, topicsDirectory, metadataDirectory, seed = 1 } = options
     const random = seededRandom(seed)
     const logged: LoggedLine[] = []
+    const lost: LostReplica[] = []
     const log = (level: LoggedLine['level']) => (fields: object, message: string) => {
       logged.push({ level, fields, message })
     }
-    const environment: PartitionEnvironment = {
-      brokerId: toBrokerId(1),
+    const startEpoch = await takeStartEpoch(store)
+    const network = noPeers()
+    const core = await ProductionCore.start({
+      identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', startEpoch, version: '0' }),
+      rack: '',
+      controllers: new Map([[1, network.address]]),
+      join: [],
+      clientAddress: ADDRESS,
+      peerAddress: network.address,
+      network,
+      topicsDirectory: topicsDirectory ?? '/data/topics',
+      metadataDirectory: metadataDirectory ?? '/data/metadata',
+      topicDefaults: new Map(),
       fileSystem,
-      flusher: new FlushScheduler(),
-      openFiles: new OpenFileCache({ fileSystem }),
-      tails: new TailBudget(),
-      hardStates: await HardStateStore.open(store),
-      ticks: new TickLoop(clock, 100),
-      transport: { send: () => invariant(false, 'a group of one voter has nobody to send to') },
+      store,
+      clock,
       random,
+      randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
+      newClusterId: () => 'test',
+      onClusterId: async () => undefined,
+      onFatal: (error) => log('error')({ err: error }, 'the broker cannot go on'),
+      onReplicaLost: (copy) => lost.push(copy),
+      process: () => ({ isStopping: false, pid: 1, version: '0', startedAtMs: 0 }),
       limits: {
-        uncommittedBytesMax: options.uncommittedBytesMax ?? 32 * 1024 * 1024,
-        producerCountMax: 1000,
-        producerIdExpirationMs: 24 * 3600 * 1000,
+        partition: {
+          uncommittedBytesMax: options.uncommittedBytesMax ?? 32 * MIB,
+          producerCountMax: 1000,
+          producerIdExpirationMs: 24 * 3600 * 1000,
+        },
+        flushConcurrencyMax: 8,
+        tailCacheBytes: 64 * MIB,
+        openFilesMax: 512,
+        indexCacheBytes: 64 * MIB,
+        catchUpBytesPerSecond: 0,
+        retentionCheckMs: 60_000,
       },
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
-    }
-    const registry = new PartitionRegistry({ topicsDirectory, store, environment })
-    const follower = new MetadataFollower(1, new Map(), registry)
-    const controller = await Controller.open({
-      store: new MetadataStore(store),
-      randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
-      beside: (records, before) => follower.beside(records, before),
-      carryOut: (change) => follower.carryOut(change),
     })
-    await follower.start(controller.image)
-    await controller.registerBroker({ brokerId: 1, host: '127.0.0.1', port: 9400, rack: '' })
-    return new BrokerCore(controller, registry, environment, logged)
+    return new BrokerCore(core, logged, lost)
   }
 
   /** Creates a topic. */
@@ -114,10 +128,7 @@ export class BrokerCore {
   }
 
   /** Stops cleanly; disk and store stay with the test. */
-  async stop(): Promise<void> {
-    await this.controller.close()
-    await this.registry.close()
-    this.environment.ticks.stop()
-    await this.environment.openFiles.close()
+  stop(): Promise<void> {
+    return this.#core.close()
   }
 }

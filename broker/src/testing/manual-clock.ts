@@ -33,15 +33,15 @@ export class ManualClock implements Clock {
     return this.#set({ dueMs: this.#nowMs + delayMs, intervalMs: null, task })
   }
 
-  /** Moves time on, alarm by alarm, and lets promises settle after each. */
-  async advance(byMs: number): Promise<void> {
+  /** Moves time on, alarm by alarm, and lets promises settle after each. @param settle by default {@link settled}. */
+  async advance(byMs: number, settle: () => Promise<void> = settled): Promise<void> {
     const endMs = this.#nowMs + byMs
     for (let next = this.#next(endMs); next !== null; next = this.#next(endMs)) {
       this.#nowMs = Math.max(this.#nowMs, next.dueMs)
       if (next.intervalMs === null) this.#alarms.delete(next)
       else next.dueMs += next.intervalMs
       next.task()
-      await settled()
+      await settle()
     }
     this.#nowMs = endMs
   }
@@ -63,4 +63,9 @@ export class ManualClock implements Clock {
 /** Resolves when the promises that can settle without outside help have had ample turns to. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+/** Lets every promise settle that needs nothing from outside: enough where all I/O is fake. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

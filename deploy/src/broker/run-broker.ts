@@ -4,6 +4,7 @@
  * Standard output carries only that line; the broker's log is on standard error.
  */
 import { Broker, type BrokerConfig, installFailStop, loadConfig, renderEffectiveConfig } from '@stratalog/broker'
+import { isStratalogError } from '@stratalog/proto'
 import { starterGone, tellStarter } from '../cluster/broker-messages.ts'
 import type { BrokerOptions } from '../commands/broker.ts'
 import { describeFailure } from '../output/failure.ts'
@@ -34,7 +35,10 @@ async function serve(options: BrokerOptions): Promise<void> {
   }
   tuneHeapForBroker()
   const shutdown = new ShutdownSignal()
-  const broker = await Broker.start(config)
+  const giveUp = new AbortController()
+  const stopped = Promise.race([shutdown.received, starterGone()]).then(() => giveUp.abort())
+  const broker = await start(config, giveUp.signal)
+  if (broker === null) return
   installFailStop(broker.logger)
   const { host, port } = broker.address
   const brokerId = config.settings['broker.id']
@@ -45,8 +49,18 @@ async function serve(options: BrokerOptions): Promise<void> {
       : `${JSON.stringify({ event: 'ready', brokerId, address: `${host}:${port}`, dataDir, pid: process.pid })}\n`,
   )
   tellStarter({ kind: 'ready', brokerId, host, port })
-  await Promise.race([shutdown.received, starterGone()])
+  await stopped
   await broker.stop({ graceMs: config.settings['shutdown.grace.ms'] })
+}
+
+/** Null when it was told to stop while it still waited for the other brokers. */
+async function start(config: BrokerConfig, signal: AbortSignal): Promise<Broker | null> {
+  try {
+    return await Broker.start(config, { signal })
+  } catch (error) {
+    if (signal.aborted && isStratalogError(error, 'SHUTTING_DOWN')) return null
+    throw error
+  }
 }
 
 function readConfig(options: BrokerOptions): BrokerConfig {

@@ -1,9 +1,12 @@
-/** Changing topics: requests become the controller's commands; what is not given is filled in from the configuration. */
+/** Changing topics: requests become the controllers' commands; what is not given is filled in from the configuration. */
 import { AdminService, StratalogError, stratalog } from '@stratalog/proto'
+import type { ClusterView } from '../../cluster/cluster-view.ts'
 import { findTopic } from '../../controller/commands.ts'
 import type { Controller } from '../../controller/controller.ts'
+import type { TopicImage } from '../../controller/metadata-image.ts'
 import { describeTopicConfig, type TopicConfigSource } from '../../controller/topic-config.ts'
 import type { GrpcServer } from '../grpc/grpc-server.ts'
+import { whenClusterIs } from './cluster-wait.ts'
 import type { TopicView } from './topic-view.ts'
 
 const { ConfigSource } = stratalog.v1
@@ -11,24 +14,41 @@ const { ConfigSource } = stratalog.v1
 /** What the handlers are made of. */
 export interface AdminOptions {
   readonly controller: Controller
+  readonly cluster: ClusterView
   readonly view: TopicView
   readonly defaultPartitionCount: number
+  /** 0 = by the number of brokers. */
   readonly defaultReplicationFactor: number
   /** Defaults of topic configs that this broker's configuration sets. */
   readonly topicDefaults: ReadonlyMap<string, string>
 }
 
-/** Binds the Admin service. */
-export function bindAdmin(server: GrpcServer, options: AdminOptions): void {
-  const { controller, view, topicDefaults } = options
+/** Copies of a partition that survive the loss of any one broker without losing the majority. */
+const REPLICATION_FACTOR_WANTED = 3
+/** How long the answer to a change waits for the leaders of new partitions: longer than an election takes. */
+const LEADERS_TIMEOUT_MS = 5000
+
+/** Binds the Admin service's calls about topics. */
+export function bindTopicAdmin(server: GrpcServer, options: AdminOptions): void {
+  const { controller, cluster, view, topicDefaults } = options
+  /** Whoever created a topic may write to it at once, through any broker. */
+  const led = ({ topicId, partitions }: TopicImage): Promise<boolean> =>
+    whenClusterIs(
+      cluster,
+      () => partitions.every(({ partition }) => cluster.leaderOf(topicId, partition).leaderId !== null),
+      LEADERS_TIMEOUT_MS,
+    )
   server.unary(AdminService.createTopic, async (request, { connection }) => {
+    const { name, validateOnly } = request
     const command = {
-      name: request.name,
+      name,
       partitionCount: request.partitionCount === 0 ? options.defaultPartitionCount : request.partitionCount,
-      replicationFactor: request.replicationFactor === 0 ? options.defaultReplicationFactor : request.replicationFactor,
+      replicationFactor:
+        request.replicationFactor === 0 ? defaultReplicationFactor(options) : request.replicationFactor,
       configs: new Map(Object.entries(request.configs)),
     }
-    const topic = await controller.createTopic(command, request.validateOnly)
+    const topic = await controller.createTopic(command, validateOnly)
+    if (!validateOnly) await led(topic)
     return { topic: view.topic(topic, connection) }
   })
   server.unary(AdminService.deleteTopic, async (request) => {
@@ -41,12 +61,13 @@ export function bindAdmin(server: GrpcServer, options: AdminOptions): void {
     return { topic: view.topic(topic, connection) }
   })
   server.unary(AdminService.addPartitions, async (request, { connection }) => {
-    const topic = await controller.addPartitions(request.name, request.partitionCount, request.validateOnly)
+    const { name, partitionCount, validateOnly } = request
+    const topic = await controller.addPartitions(name, partitionCount, validateOnly)
+    if (!validateOnly) await led(topic)
     return { topic: view.topic(topic, connection) }
   })
-  server.unary(AdminService.describeTopicConfig, (request) => {
-    const topic = findTopic(controller.image, request.name)
-    if (topic instanceof StratalogError) throw topic
+  server.unary(AdminService.describeTopicConfig, async (request) => {
+    const topic = await knownTopic(options, request.name)
     const entries = describeTopicConfig(topic.configs, topicDefaults).map((entry) => ({
       key: entry.key,
       value: entry.value,
@@ -55,6 +76,24 @@ export function bindAdmin(server: GrpcServer, options: AdminOptions): void {
     }))
     return { entries }
   })
+}
+
+/** A topic, also one that was created through another broker a moment ago. Errors: UNKNOWN_TOPIC_OR_PARTITION. */
+export async function knownTopic(
+  { controller, cluster }: Pick<AdminOptions, 'controller' | 'cluster'>,
+  name: string,
+): Promise<TopicImage> {
+  if (!controller.image.topicsByName.has(name)) await cluster.catchUp()
+  const topic = findTopic(controller.image, name)
+  if (topic instanceof StratalogError) throw topic
+  return topic
+}
+
+function defaultReplicationFactor({ defaultReplicationFactor: configured, cluster }: AdminOptions): number {
+  if (configured > 0) return configured
+  const brokers = [...cluster.liveness().values()]
+  const eligible = brokers.filter(({ isUp, isDrained, isDecommissioning }) => isUp && !isDrained && !isDecommissioning)
+  return Math.max(1, Math.min(REPLICATION_FACTOR_WANTED, eligible.length))
 }
 
 function sourceOf(source: TopicConfigSource): stratalog.v1.ConfigSource {

@@ -64,14 +64,17 @@ export class FetchReader {
   startFault(bounds: PartitionBounds, lastEpoch: number): StratalogError | null {
     const state = this.partition.state()
     if (state.kind === 'unavailable') return state.error
+    // Before the range: a leader that was deposed and does not know yet cannot say what a reader from its successor
+    // may not ask for.
+    const epochFault = lastEpoch > 0 ? this.partition.checkEpoch(lastEpoch, this.position) : null
+    if (epochFault !== null) return epochFault
     if (this.position < bounds.logStartOffset) {
       return this.#outOfRange(bounds, 'below-log-start', 'the log begins later: older records were deleted')
     }
     // A reader that has moved over a control batch stands beyond the visible end, up to the high watermark.
-    if (this.position > Math.max(bounds.visibleEnd, bounds.highWatermark)) {
-      return this.#outOfRange(bounds, 'beyond-end', 'the log ends before it')
-    }
-    return lastEpoch > 0 ? this.partition.checkEpoch(lastEpoch, this.position) : null
+    if (this.position <= Math.max(bounds.visibleEnd, bounds.highWatermark)) return null
+    if (this.position <= bounds.logEndOffset) return this.#notCommittedYet(bounds)
+    return this.#outOfRange(bounds, 'beyond-end', 'the log ends before it')
   }
 
   /** A message that says where the reader stands. */
@@ -86,6 +89,13 @@ export class FetchReader {
       leaderEpoch: bounds.leaderEpoch,
       endReached: this.hasReachedEnd,
     }
+  }
+
+  /** The log holds it and does not know yet that it is committed: no reason to start elsewhere. */
+  #notCommittedYet({ highWatermark }: PartitionBounds): StratalogError {
+    const { topic, partitionNumber: partition, position } = this
+    const text = `offset ${position} of ${topic}-${partition} is not known to be committed yet; what is known ends at ${highWatermark}`
+    return new StratalogError('OFFSET_NOT_AVAILABLE', text, { topic, partition })
   }
 
   #outOfRange(bounds: PartitionBounds, reason: string, because: string): StratalogError {

@@ -13,6 +13,7 @@ type Data = stratalog.v1.FetchData.$Properties
 class MemoryPartition implements ReadablePartition {
   logStartOffset = 0
   highWatermark = 0
+  uncommittedCount = 0
   batchBytes = 100
   readonly control = new Set<number>()
   unavailable: StratalogError | null = null
@@ -27,7 +28,14 @@ class MemoryPartition implements ReadablePartition {
   bounds() {
     let visibleEnd = this.highWatermark
     while (visibleEnd > 0 && this.control.has(visibleEnd - 1)) visibleEnd--
-    return { logStartOffset: this.logStartOffset, highWatermark: this.highWatermark, visibleEnd, leaderEpoch: 5 }
+    const { logStartOffset, highWatermark } = this
+    return {
+      logStartOffset,
+      highWatermark,
+      visibleEnd,
+      logEndOffset: highWatermark + this.uncommittedCount,
+      leaderEpoch: 5,
+    }
   }
 
   async read(offset: number, maxBytes: number) {
@@ -85,6 +93,7 @@ function open(options: { outstandingBytes?: number } = {}) {
     heartbeatMs: 3000,
     stallMs: 60_000,
     nowMs: () => clock.nowMs,
+    clientError: (error) => error,
     nameError: (error) =>
       error instanceof StratalogError ? error : new StratalogError('UNKNOWN_SERVER_ERROR', String(error)),
   })
@@ -158,6 +167,26 @@ test('commits are pushed; control batches move the reader on without data', asyn
   assert.equal(data.at(-1)?.nextOffset, 5)
   request({ starts: [{ handle: 2, topic: 'a', offset: 3, creditBytes: 1e6 }] })
   assert.equal(bytesOf(await settle()), 200)
+})
+
+test('a leader that knows less than the reader sends it away or to wait, and never to another offset', async () => {
+  const { partition, request, settle } = open()
+  partition('a', 4).uncommittedCount = 2
+  request({
+    starts: [
+      { handle: 1, topic: 'a', offset: 6, creditBytes: 1e6, lastEpoch: -1 },
+      { handle: 2, topic: 'a', offset: 7, creditBytes: 1e6, lastEpoch: 6 },
+      { handle: 3, topic: 'a', offset: 7, creditBytes: 1e6, lastEpoch: 5 },
+    ],
+  })
+  assert.deepEqual(
+    (await settle()).map(({ handle, error }) => [handle, error?.reason, error?.retriable]),
+    [
+      [1, 'OFFSET_NOT_AVAILABLE', true],
+      [2, 'UNKNOWN_LEADER_EPOCH', true],
+      [3, 'OFFSET_OUT_OF_RANGE', false],
+    ],
+  )
 })
 
 test('a bounded read ends at its end, by position', async () => {

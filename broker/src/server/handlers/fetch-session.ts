@@ -33,6 +33,8 @@ export interface FetchSessionOptions {
   readonly nowMs: () => number
   /** Names an error of a read; logs what has no name. */
   readonly nameError: (error: unknown) => StratalogError
+  /** An error of a partition as the client is to see it. */
+  readonly clientError: (error: StratalogError) => StratalogError
 }
 
 /** Near upper bound of the fields beside the batches. */
@@ -114,14 +116,14 @@ export class FetchSession {
     const topicId = start.topicId && start.topicId.length > 0 ? start.topicId : undefined
     const partition = error ?? lookup(start.topic ?? '', start.partition ?? 0, topicId)
     if (partition instanceof StratalogError) {
-      this.#put(failedHandle(handle, partition), DATA_OVERHEAD_BYTES + partition.message.length, null)
+      this.#tellFailed(handle, partition)
       return
     }
     const reader = new FetchReader(start, partition, nowMs())
     const bounds = partition.bounds()
     const fault = reader.startFault(bounds, start.lastEpoch ?? 0)
     if (fault !== null) {
-      this.#put(failedHandle(handle, fault), DATA_OVERHEAD_BYTES + fault.message.length, null)
+      this.#tellFailed(handle, fault)
       return
     }
     this.#readers.set(handle, reader)
@@ -168,7 +170,7 @@ export class FetchSession {
   #refuseUnknown(handle: number): void {
     if (this.#usedHandles.has(handle)) return
     const error = new StratalogError('UNKNOWN_CONSUMER_HANDLE', `handle ${handle} was never started on this stream`)
-    this.#put(failedHandle(handle, error), DATA_OVERHEAD_BYTES + error.message.length, null)
+    this.#tellFailed(handle, error)
   }
 
   #schedule(): void {
@@ -246,7 +248,12 @@ export class FetchSession {
 
   #endWith(reader: FetchReader, error: StratalogError): void {
     this.#remove(reader)
-    this.#put(failedHandle(reader.handle, error), DATA_OVERHEAD_BYTES + error.message.length, null)
+    this.#tellFailed(reader.handle, error)
+  }
+
+  #tellFailed(handle: number, error: StratalogError): void {
+    const told = this.#options.clientError(error)
+    this.#put(failedHandle(handle, told), DATA_OVERHEAD_BYTES + told.message.length + told.hint.length, null)
   }
 
   #remove(reader: FetchReader): void {

@@ -16,6 +16,8 @@ export interface ListOffsetsOptions {
   readonly lookup: PartitionLookup<SearchablePartition>
   /** Names an error of a search; logs what has no name. */
   readonly nameError: (error: unknown) => StratalogError
+  /** An error of a partition as the client is to see it. */
+  readonly clientError: (error: StratalogError) => StratalogError
 }
 
 /** Answers in the order of the queries. Errors of the whole call: INVALID_REQUEST. */
@@ -48,7 +50,8 @@ async function answerQuery(options: ListOffsetsOptions, query: Query): Promise<A
     const { logStartOffset, visibleEnd, highWatermark } = bounds
     return { topic, partition, offset, timestampMs, leaderEpoch, logStartOffset, visibleEnd, highWatermark }
   } catch (error) {
-    return { topic, partition, offset: -1, timestampMs: -1, error: toErrorDetail(options.nameError(error)) }
+    const told = options.clientError(options.nameError(error))
+    return { topic, partition, offset: -1, timestampMs: -1, error: toErrorDetail(told) }
   }
 }
 

@@ -1,14 +1,12 @@
-/** Describing the cluster and its topics. */
-import { MetadataService, stratalog } from '@stratalog/proto'
+/** Describing the cluster and its topics. Any broker answers for all of them. */
+import { MetadataService, type stratalog } from '@stratalog/proto'
+import type { ClusterView } from '../../cluster/cluster-view.ts'
 import type { PartitionRegistry } from '../../partition/partition-registry.ts'
 import type { ClientConnection, OutboundStream } from '../call.ts'
 import type { GrpcServer } from '../grpc/grpc-server.ts'
+import { brokerInfo, countPartitions, problemsOf } from './cluster-status.ts'
 import type { TopicView } from './topic-view.ts'
 import { TopicWatches } from './topic-watches.ts'
-
-const { BrokerState } = stratalog.v1
-/** Problems that are told one by one; the rest is counted. */
-const PROBLEMS_TOLD_MAX = 100
 
 type TopicsRequest = stratalog.v1.DescribeTopicsRequest
 type TopicsResponse = stratalog.v1.DescribeTopicsResponse.$Properties
@@ -16,11 +14,10 @@ type TopicsResponse = stratalog.v1.DescribeTopicsResponse.$Properties
 /** What the handlers are made of. */
 export interface MetadataOptions {
   readonly view: TopicView
+  readonly cluster: ClusterView
   readonly clusterId: string
   readonly brokerId: number
   readonly version: string
-  readonly startedAtMs: number
-  readonly isServing: () => boolean
   readonly registry: PartitionRegistry
 }
 
@@ -37,59 +34,51 @@ export function bindMetadata(server: GrpcServer, options: MetadataOptions): Topi
     () => options.registry.all(),
     (request, stream: OutboundStream<TopicsResponse>) => describeTopics(request, stream.connection),
   )
+  const caughtUp = sharedCatchUp(options.cluster)
   server.unary(MetadataService.describeCluster, (_, { connection }) => describeCluster(options, connection))
-  server.unary(MetadataService.describeTopics, (request, { connection }) => describeTopics(request, connection))
+  server.unary(MetadataService.describeTopics, async (request, { connection }) => {
+    const { topicsByName } = options.view.image
+    // A topic that was created through another broker a moment ago exists, whether or not this one has heard of it.
+    if (request.topics.some((name) => !topicsByName.has(name))) await caughtUp()
+    return describeTopics(request, connection)
+  })
   server.serverStream(MetadataService.watchTopics, (request, stream) => watches.open(request, stream))
   return watches
 }
 
-function describeCluster(
-  options: MetadataOptions,
-  connection: ClientConnection,
-): stratalog.v1.DescribeClusterResponse.$Properties {
-  const { view, clusterId, brokerId, version, startedAtMs } = options
-  const own = summarise(options.registry, brokerId)
-  const problems = options.isServing() ? own.problems : [`broker ${brokerId} is stopping`, ...own.problems]
-  return {
-    clusterId,
-    controllerId: brokerId,
-    brokerId,
-    version,
-    brokers: [
-      {
-        endpoint: view.endpoint(brokerId, connection),
-        state: options.isServing() ? BrokerState.BROKER_STATE_RUNNING : BrokerState.BROKER_STATE_DRAINING,
-        pid: process.pid,
-        leaderCount: own.leaderCount,
-        replicaCount: own.replicaCount,
-        logBytes: own.logBytes,
-        startedAtMs,
-      },
-    ],
-    problems,
-    metadataOffset: view.image.metadataOffset,
+/** At most one asks and one waits to ask, however many topics that do not exist are asked for. */
+function sharedCatchUp(cluster: ClusterView): () => Promise<void> {
+  let running: Promise<void> | null = null
+  let next: Promise<void> | null = null
+  const run = (): Promise<void> => {
+    const done = cluster.catchUp()
+    running = done
+    next = null
+    return done.finally(() => {
+      if (running === done) running = null
+    })
+  }
+  return () => {
+    if (running === null) return run()
+    next ??= running.then(run)
+    return next
   }
 }
 
-function summarise(registry: PartitionRegistry, brokerId: number) {
-  const problems: string[] = []
-  let problemCount = 0
-  for (const { topic, partition, error } of registry.problems()) {
-    if (++problemCount > PROBLEMS_TOLD_MAX) continue
-    problems.push(`partition ${topic}-${partition} is not served: ${error.code}: ${error.message}`)
+async function describeCluster(
+  options: MetadataOptions,
+  connection: ClientConnection,
+): Promise<stratalog.v1.DescribeClusterResponse.$Properties> {
+  const { view, cluster, clusterId, brokerId, version } = options
+  const [brokers, partitions] = await Promise.all([cluster.brokerStatuses(), cluster.partitionStatuses()])
+  return {
+    clusterId,
+    controllerId: cluster.controllerId() ?? -1,
+    brokerId,
+    version,
+    brokers: brokers.map((status) => brokerInfo(status, view, connection)),
+    problems: problemsOf(brokers, partitions),
+    metadataOffset: view.image.metadataOffset,
+    partitions: countPartitions(partitions),
   }
-  if (problemCount > PROBLEMS_TOLD_MAX)
-    problems.push(`${problemCount - PROBLEMS_TOLD_MAX} more partitions are not served`)
-  let leaderCount = 0
-  let replicaCount = 0
-  let logBytes = 0
-  for (const partition of registry.all()) {
-    const description = partition.describe()
-    replicaCount++
-    logBytes += description.logBytes
-    if (description.leaderId === brokerId) leaderCount++
-    if (description.diskFull)
-      problems.push(`partition ${partition.topic}-${partition.partition} takes no writes: DISK_FULL`)
-  }
-  return { problems, leaderCount, replicaCount, logBytes }
 }

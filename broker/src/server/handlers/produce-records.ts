@@ -19,8 +19,12 @@ type RecordAck = stratalog.v1.RecordAck.$Properties
 /** What the handler is made of. */
 export interface ProduceRecordsOptions {
   readonly lookup: PartitionLookup<WritablePartition>
+  /** An error of a partition as the client is to see it. */
+  readonly clientError: (error: StratalogError) => StratalogError
   /** Partitions of a topic, or UNKNOWN_TOPIC_OR_PARTITION. */
   readonly partitionCount: (topic: string) => number | StratalogError
+  /** Whether this broker leads a partition. */
+  readonly leads: (topic: string, partition: number) => boolean
   readonly budget: ByteBudget
   readonly defaultTimeoutMs: number
   readonly maxTimeoutMs: number
@@ -38,7 +42,7 @@ interface Share {
 /** Handles ProduceRecords. */
 export class ProduceRecordsHandler {
   readonly #options: ProduceRecordsOptions
-  /** Keyless requests go round the partitions. */
+  /** Keyless requests go round the partitions that this broker leads, or round all if it leads none. */
   #keylessCount = 0
 
   constructor(options: ProduceRecordsOptions) {
@@ -54,21 +58,29 @@ export class ProduceRecordsHandler {
     if (isStratalogError(partitionCount)) throw partitionCount
     if (budget.isOver || context.connection.produceBudget.isOver) throw new StratalogError('OVERLOADED')
     const answers: RecordAck[] = request.records.map(() => ({}))
-    const shares = this.#split(request, partitionCount)
+    const shares = this.#split(request, partitionCount, this.#keylessPartition(request.topic, partitionCount))
     await Promise.all(
       [...shares.values()].map(async (share) => {
         const outcome = await this.#produce(request.topic, share, { acks, timeoutMs }, context)
         for (const [delta, place] of share.places.entries()) {
-          answers[place] = answerOf(share.partition, delta, share.timestamps[delta] ?? -1, outcome)
+          answers[place] = this.#answer(share.partition, delta, share.timestamps[delta] ?? -1, outcome)
         }
       }),
     )
     return { acks: answers }
   }
 
-  #split(request: Request, partitionCount: number): Map<number, Share> {
+  #keylessPartition(topic: string, partitionCount: number): number {
+    const first = this.#keylessCount++ % partitionCount
+    for (let step = 0; step < partitionCount; step++) {
+      const partition = (first + step) % partitionCount
+      if (this.#options.leads(topic, partition)) return partition
+    }
+    return first
+  }
+
+  #split(request: Request, partitionCount: number, keyless: number): Map<number, Share> {
     const nowMs = this.#options.nowMs()
-    const keyless = this.#keylessCount++ % partitionCount
     const shares = new Map<number, Share>()
     for (const [place, record] of request.records.entries()) {
       const partition = request.partition ?? (record.key ? partitionForKey(record.key, partitionCount) : keyless)
@@ -96,6 +108,19 @@ export class ProduceRecordsHandler {
     for (const budget of budgets) budget.give(chargedBytes)
     return outcome
   }
+
+  #answer(partition: number, delta: number, timestampMs: number, outcome: ProduceOutcome): RecordAck {
+    if (outcome.kind === 'error') {
+      const error = toErrorDetail(this.#options.clientError(outcome.error))
+      return { partition, offset: -1, timestampMs, error }
+    }
+    return {
+      partition,
+      offset: outcome.baseOffset + delta,
+      timestampMs: outcome.logAppendTimeMs === -1 ? timestampMs : outcome.logAppendTimeMs,
+      durability: durabilityOf(outcome.durability),
+    }
+  }
 }
 
 function inputOf(record: PlainRecord, nowMs: number): RecordInput {
@@ -104,15 +129,5 @@ function inputOf(record: PlainRecord, nowMs: number): RecordInput {
     value: record.value ?? null,
     headers: (record.headers ?? []).map((header) => ({ key: header.key ?? '', value: header.value ?? null })),
     timestamp: record.timestampMs ? record.timestampMs : nowMs,
-  }
-}
-
-function answerOf(partition: number, delta: number, timestampMs: number, outcome: ProduceOutcome): RecordAck {
-  if (outcome.kind === 'error') return { partition, offset: -1, timestampMs, error: toErrorDetail(outcome.error) }
-  return {
-    partition,
-    offset: outcome.baseOffset + delta,
-    timestampMs: outcome.logAppendTimeMs === -1 ? timestampMs : outcome.logAppendTimeMs,
-    durability: durabilityOf(outcome.durability),
   }
 }

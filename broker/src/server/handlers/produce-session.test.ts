@@ -35,6 +35,7 @@ function open(options: { connectionBytes?: number; brokerBytes?: number } = {}) 
       topic === 'known'
         ? { produce: (batch, produceOptions, done) => produced.push({ batch, options: produceOptions, done }) }
         : new StratalogError('UNKNOWN_TOPIC_OR_PARTITION'),
+    clientError: (error) => error,
     budget,
     defaultTimeoutMs: 30_000,
     maxTimeoutMs: 60_000,

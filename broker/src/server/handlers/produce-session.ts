@@ -23,6 +23,8 @@ type ProduceBatch = stratalog.v1.ProduceBatch.$Properties
 export interface ProduceSessionOptions {
   readonly call: StreamCall<ProduceRequest, stratalog.v1.ProduceResponse.$Properties>
   readonly lookup: PartitionLookup<WritablePartition>
+  /** An error of a partition as the client is to see it. */
+  readonly clientError: (error: StratalogError) => StratalogError
   /** Unanswered bytes of the whole broker. */
   readonly budget: ByteBudget
   readonly defaultTimeoutMs: number
@@ -84,12 +86,12 @@ export class ProduceSession {
   }
 
   #produce(batch: ProduceBatch, options: ProduceOptions): void {
-    const { lookup, budget, call } = this.#options
+    const { lookup, budget, call, clientError } = this.#options
     const correlationId = batch.correlationId ?? 0
-    const error = this.#isDraining ? new StratalogError('SHUTTING_DOWN') : faultOf(batch)
+    const error = faultOf(batch) ?? (this.#isDraining ? stopping(batch) : null)
     const partition = error ?? lookup(batch.topic ?? '', batch.partition ?? 0, topicIdOf(batch))
     if (partition instanceof StratalogError) {
-      this.#answer({ correlationId, error: toErrorDetail(partition) })
+      this.#answer({ correlationId, error: toErrorDetail(clientError(partition)) })
       return
     }
     const bytes = asBuffer(batch.recordBatch ?? NO_BYTES)
@@ -100,7 +102,8 @@ export class ProduceSession {
     this.#unansweredCount++
     partition.produce(bytes, options, (outcome) => {
       this.#unansweredCount--
-      if (outcome.kind === 'error' || options.acks !== 'none') this.#answer(ackOf(correlationId, outcome))
+      if (outcome.kind === 'error') this.#answer({ correlationId, error: toErrorDetail(clientError(outcome.error)) })
+      else if (options.acks !== 'none') this.#answer(ackOf(correlationId, outcome))
       connectionBudget.give(charge)
       budget.give(charge)
       this.#finishIfDone()
@@ -199,8 +202,7 @@ export function durabilityOf(durability: Durability): stratalog.v1.Durability {
   }
 }
 
-function ackOf(correlationId: number, outcome: ProduceOutcome): ProduceAck {
-  if (outcome.kind === 'error') return { correlationId, error: toErrorDetail(outcome.error) }
+function ackOf(correlationId: number, outcome: Exclude<ProduceOutcome, { kind: 'error' }>): ProduceAck {
   return {
     correlationId,
     baseOffset: outcome.baseOffset,
@@ -220,6 +222,11 @@ function faultOf(batch: ProduceBatch): StratalogError | null {
     return invalid('topic_id', `a topic id has 16 bytes, not ${topicIdBytes}`)
   if ((batch.recordBatch?.length ?? 0) === 0) return invalid('record_batch', `a batch for ${topic} has no bytes`)
   return null
+}
+
+/** Names the partition, so that the client can be told who leads it by now. */
+function stopping({ topic, partition }: ProduceBatch): StratalogError {
+  return new StratalogError('SHUTTING_DOWN', undefined, { topic: topic ?? '', partition: partition ?? 0 })
 }
 
 function invalid(field: string, message: string): StratalogError {

@@ -1,12 +1,16 @@
 /**
- * Topics and brokers as clients see them: the metadata image joined with what this broker knows of its partitions.
+ * Topics and brokers as clients see them: the metadata image joined with who leads, as any broker knows it, and with
+ * what this broker knows of the partitions that it holds.
  */
 import { StratalogError, type stratalog, toErrorDetail } from '@stratalog/proto'
+import type { ClusterView, PartitionLeader } from '../../cluster/cluster-view.ts'
 import type { MetadataImage, PartitionImage, TopicImage } from '../../controller/metadata-image.ts'
 import { isInternalTopic } from '../../controller/topic-name.ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { ClientConnection } from '../call.ts'
+import type { ClientErrors } from '../client-errors.ts'
 import type { PartitionLookup } from '../partition-access.ts'
+import { replicaBrokers, targetBrokers } from '../replica-brokers.ts'
 
 type Endpoint = stratalog.v1.BrokerEndpoint.$Properties
 type TopicInfo = stratalog.v1.TopicInfo.$Properties
@@ -26,6 +30,8 @@ export interface TopicViewOptions {
   readonly advertised: AdvertisedAddress | null
   readonly image: () => MetadataImage
   readonly lookup: PartitionLookup<Partition>
+  readonly cluster: Pick<ClusterView, 'leaderOf' | 'liveness'>
+  readonly errors: ClientErrors
 }
 
 /** Renders image and partitions as messages. */
@@ -84,36 +90,54 @@ export class TopicView {
     }
   }
 
+  /** Who leads a partition and where it is reached. */
+  leader(topicId: string, partition: number, connection: ClientConnection): stratalog.v1.LeaderHint.$Properties {
+    return this.leaderHint(this.#options.cluster.leaderOf(topicId, partition), connection)
+  }
+
+  /** The same of a leader that is known. */
+  leaderHint(
+    { leaderId, leaderEpoch }: PartitionLeader,
+    connection: ClientConnection,
+  ): stratalog.v1.LeaderHint.$Properties {
+    const endpoint = leaderId === null ? null : this.endpoint(leaderId, connection)
+    return { leaderId: leaderId ?? -1, leaderEpoch, endpoint }
+  }
+
   #partition(topic: TopicImage, image: PartitionImage, connection: ClientConnection): PartitionInfo {
-    const base = { partition: image.partition, replicas: [...image.replicas] }
-    const partition = this.#options.lookup(topic.name, image.partition)
-    if (partition instanceof StratalogError) return { ...base, ...NOT_HELD, error: toErrorDetail(partition) }
-    const { logStartOffset, visibleEnd, highWatermark, leaderEpoch } = partition.bounds()
-    const { leaderId, logBytes, segmentCount } = partition.describe()
-    const state = partition.state()
+    const { cluster, lookup } = this.#options
+    const leader = cluster.leaderOf(topic.topicId, image.partition)
+    const liveness = cluster.liveness()
+    const replicas = replicaBrokers(image)
+    const found = lookup(topic.name, image.partition)
+    const error = this.#fault(leader, found)
     return {
-      ...base,
-      leader: {
-        leaderId: leaderId ?? -1,
-        leaderEpoch,
-        endpoint: leaderId === null ? null : this.endpoint(leaderId, connection),
-      },
-      ...(state.kind === 'unavailable' ? { error: toErrorDetail(state.error) } : {}),
-      logStartOffset,
-      visibleEnd,
-      highWatermark,
-      logBytes,
-      segmentCount,
+      partition: image.partition,
+      leader: this.leaderHint(leader, connection),
+      replicas,
+      liveReplicas: replicas.filter((brokerId) => liveness.get(brokerId)?.isUp),
+      targetReplicas: targetBrokers(image),
+      ...(error === null ? {} : { error: toErrorDetail(error) }),
+      ...(found instanceof StratalogError ? NOT_HELD : logOf(found)),
     }
+  }
+
+  /** Why nobody serves a partition, or null: that this broker does not is no fault while another one leads. */
+  #fault(leader: PartitionLeader, found: Partition | StratalogError): StratalogError | null {
+    if (leader.leaderId !== null && leader.leaderId !== this.#options.brokerId) return null
+    if (found instanceof StratalogError) return this.#options.errors.of(found)
+    const state = found.state()
+    return state.kind === 'serving' ? null : this.#options.errors.of(state.error)
   }
 }
 
-const NOT_HELD = {
-  leader: { leaderId: -1, leaderEpoch: 0 },
-  logStartOffset: -1,
-  visibleEnd: -1,
-  highWatermark: -1,
-} as const
+const NOT_HELD = { logStartOffset: -1, visibleEnd: -1, highWatermark: -1 } as const
+
+function logOf(partition: Partition): PartitionInfo {
+  const { logStartOffset, visibleEnd, highWatermark } = partition.bounds()
+  const { logBytes, segmentCount } = partition.describe()
+  return { logStartOffset, visibleEnd, highWatermark, logBytes, segmentCount }
+}
 
 function unknownTopic(name: string): TopicInfo {
   const error = new StratalogError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`, {

@@ -4,17 +4,21 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StratalogError, stratalog } from '@stratalog/proto'
 import { EMPTY_IMAGE } from '../../controller/metadata-image.ts'
 import { MemoryStreamCall, memoryConnection } from '../../testing/memory-stream-call.ts'
+import { ClientErrors } from '../client-errors.ts'
 import { TopicView } from './topic-view.ts'
 import { TopicWatches } from './topic-watches.ts'
 
 function open() {
   let version = 0
+  const cluster = { leaderOf: () => ({ leaderId: null, leaderEpoch: 0 }), liveness: () => new Map() }
   const view = new TopicView({
     brokerId: 1,
     rack: '',
     advertised: null,
     image: () => EMPTY_IMAGE,
     lookup: () => new StratalogError('UNKNOWN_TOPIC_OR_PARTITION'),
+    cluster,
+    errors: new ClientErrors({ brokerId: 1, image: () => EMPTY_IMAGE, cluster }),
   })
   const watches = new TopicWatches(
     view,

@@ -1,0 +1,121 @@
+/**
+ * A broker's entry into its cluster: it registers at every start, through whichever broker answers, until it is taken in.
+ *
+ * Whoever is asked passes the registration on to the controllers' leader and answers with what a newcomer needs: the
+ * cluster's id, its place in the metadata group, and where the others are.
+ * A refusal that no waiting mends (another cluster, an id in use, a broker that was removed) is final.
+ * Owner: the broker, at start.
+ */
+import { isStratalogError, StratalogError } from '@stratalog/proto'
+import type { PartitionLogger } from '../partition/partition-types.ts'
+import type { PeerAddress, Peers } from '../peer/peer-port.ts'
+import type { Clock } from '../replication/tick-loop.ts'
+
+/** Request by which a broker registers; body {@link RegistrationRequest}, answer {@link Registration}, both as JSON. */
+export const REGISTER_REQUEST = 'register'
+
+/** What a broker says of itself. */
+export interface RegistrationRequest {
+  readonly brokerId: number
+  /** Where clients reach it. */
+  readonly host: string
+  readonly port: number
+  readonly rack: string
+  readonly peerHost: string
+  readonly peerPort: number
+  readonly directoryId: string
+  readonly startEpoch: number
+  /** The cluster that its folder belongs to; null for none yet. */
+  readonly clusterId: string | null
+  /** Names this run of its process: the same in every repetition. */
+  readonly incarnationId: string
+}
+
+/** What it is told. */
+export interface Registration {
+  readonly clusterId: string
+  /** The metadata log contains the registration from this offset (exclusive) on. */
+  readonly metadataOffset: number
+  /** Generation of its copy of the metadata log. */
+  readonly metadataGeneration: number
+  /** Its copies were given the next generation: it has forgotten what it once knew. */
+  readonly storageLost: boolean
+  /** Where the brokers of the cluster are, by id. */
+  readonly peers: readonly (readonly [brokerId: number, address: PeerAddress])[]
+}
+
+/** What registering rests on. */
+export interface RegistrarOptions {
+  readonly clock: Clock
+  readonly peers: Peers
+  /** Whom to ask, in turn; asked anew in each round. */
+  readonly addresses: () => readonly PeerAddress[]
+  readonly logger: PartitionLogger
+}
+
+const ATTEMPT_TIMEOUT_MS = 5000
+const RETRY_MS = 250
+/** Rounds between two complaints in the log: about every five seconds. */
+const ROUNDS_PER_WARNING = 20
+
+/** Registers through others; see the file's header. */
+export class Registrar {
+  readonly #options: RegistrarOptions
+  #closed = false
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves when the broker is taken in.
+   *
+   * @param own registers directly, when this broker knows who leads the controllers; null when it does not.
+   * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION and others that are not retriable; SHUTTING_DOWN.
+   */
+  async register(
+    request: RegistrationRequest,
+    own: (() => Promise<Registration> | null) | null = null,
+  ): Promise<Registration> {
+    for (let round = 1; ; round++) {
+      const reasons: string[] = []
+      for (const attempt of this.#attempts(request, own)) {
+        if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
+        try {
+          return await attempt()
+        } catch (error) {
+          if (!isStratalogError(error) || !error.retriable) throw error
+          reasons.push(error.message)
+        }
+      }
+      if (round % ROUNDS_PER_WARNING === 1) {
+        this.#options.logger.warn({ reasons }, 'waiting for the controllers: a majority of them must be up')
+      }
+      await this.#pause()
+    }
+  }
+
+  /** Gives up; a register under way rejects. */
+  close(): void {
+    this.#closed = true
+  }
+
+  #attempts(
+    request: RegistrationRequest,
+    own: (() => Promise<Registration> | null) | null,
+  ): Array<() => Promise<Registration>> {
+    const direct = own?.() ?? null
+    if (direct !== null) return [() => direct]
+    const body = Buffer.from(JSON.stringify(request))
+    return this.#options.addresses().map((address) => async () => {
+      const answer = await this.#options.peers.requestAt(address, REGISTER_REQUEST, body, ATTEMPT_TIMEOUT_MS)
+      return JSON.parse(answer.body.toString()) as Registration
+    })
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.schedule(RETRY_MS, resolve)
+    })
+  }
+}
