@@ -5,12 +5,12 @@
  *  data folder -> listening -> core (peers, metadata, registered, partitions recovered) -> serving -> ready
  * ```
  * Ready means: the broker is part of its cluster, all partitions are recovered or known to be damaged, and connections are
- * served. Signals, exit codes
- * and the process itself belong to the command that starts it.
+ * served. Signals, exit codes and the process itself belong to the command that starts it.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type InvariantError, invariant, isStratalogError } from '@stratalog/proto'
-import { BrokerCore, type BrokerCoreLimits } from './broker-core.ts'
+import { BrokerCore } from './broker-core.ts'
+import type { BrokerCoreLimits } from './broker-core-options.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
 import { takeStartEpoch } from './cluster/start-epoch.ts'
 import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } from './config/host-port.ts'
@@ -51,6 +51,9 @@ export interface StopOptions {
   readonly graceMs?: number
 }
 
+/** How long a stop waits for other brokers to take over what this one leads. */
+const HAND_OVER_MS = 3000
+
 /** A started broker. */
 export class Broker {
   readonly config: BrokerConfig
@@ -59,6 +62,7 @@ export class Broker {
   readonly clusterId: string
   readonly logger: Logger
   readonly #server: BrokerServer
+  readonly #core: BrokerCore
   /** What must be undone, the last first. */
   readonly #teardown: Teardown
   #stopping: Promise<void> | null = null
@@ -69,6 +73,7 @@ export class Broker {
     clusterId: string,
     logger: Logger,
     server: BrokerServer,
+    core: BrokerCore,
     teardown: Teardown,
   ) {
     this.config = config
@@ -76,6 +81,7 @@ export class Broker {
     this.clusterId = clusterId
     this.logger = logger
     this.#server = server
+    this.#core = core
     this.#teardown = teardown
   }
 
@@ -90,8 +96,8 @@ export class Broker {
       dependencies.logger ?? createLogger({ level: settings['log.level'], brokerId: settings['broker.id'] })
     const teardown = new Teardown(logger)
     try {
-      return await startParts(config, { ...dependencies, logger }, teardown, (address, clusterId, server) => {
-        return new Broker(config, address, clusterId, logger, server, teardown)
+      return await startParts(config, { ...dependencies, logger }, teardown, (address, clusterId, server, core) => {
+        return new Broker(config, address, clusterId, logger, server, core, teardown)
       })
     } catch (error) {
       await teardown.run()
@@ -116,7 +122,8 @@ export class Broker {
   async #stop(graceMs: number): Promise<void> {
     const startedMs = performance.now()
     this.logger.info({ graceMs }, 'stopping')
-    const hasDrained = await this.#server.drain(graceMs)
+    await this.#core.handOver(Math.min(graceMs / 2, HAND_OVER_MS))
+    const hasDrained = await this.#server.drain(Math.max(0, graceMs - (performance.now() - startedMs)))
     if (!hasDrained) this.logger.warn({ graceMs }, 'streams did not end in time and are cut off')
     await this.#server.stop(Math.max(0, graceMs - (performance.now() - startedMs)))
     await this.#teardown.run()
@@ -130,7 +137,7 @@ async function startParts(
   config: BrokerConfig,
   dependencies: Dependencies,
   teardown: Teardown,
-  started: (address: HostPort, clusterId: string, server: BrokerServer) => Broker,
+  started: (address: HostPort, clusterId: string, server: BrokerServer, core: BrokerCore) => Broker,
 ): Promise<Broker> {
   const { settings } = config
   const { logger, clock = SYSTEM_CLOCK } = dependencies
@@ -176,7 +183,7 @@ async function startParts(
   server.admit()
   if (settings['reflection.enabled']) void server.addReflection()
   logger.info({ ...address, clusterId, tookMs: Math.round(performance.now() - startedMs) }, 'ready')
-  return started(address, clusterId, server)
+  return started(address, clusterId, server, core)
 }
 
 function openDirectory({ settings }: BrokerConfig): Promise<DataDirectory> {

@@ -22,6 +22,8 @@ export interface MetadataKeeperOptions {
   /** Commits the beginning of the cluster. */
   readonly found: () => Promise<void>
   readonly removeBroker: (brokerId: number) => Promise<unknown>
+  /** Hands leadership of the group over if this broker is to lead nothing. */
+  readonly handOver: () => void
   readonly logger: PartitionLogger
 }
 
@@ -56,6 +58,7 @@ export class MetadataKeeper {
     const { voters, learners } = metadataMembers(now)
     reconcile(voters, learners)
     if (this.#lookCount++ % LOOKS_PER_REMOVAL !== 0) return
+    this.#options.handOver()
     const leaving = [...now.brokers.values()].find(({ isDecommissioning }) => isDecommissioning)
     if (leaving === undefined) return
     const { brokerId } = leaving
