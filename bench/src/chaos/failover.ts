@@ -110,8 +110,8 @@ function summary(
 }
 
 async function recovered(cluster: ChaosCluster): Promise<void> {
-  const outcome = await untilHealthy(cluster, [PARTITION], HEALTH_TIMEOUT_MS)
-  if (typeof outcome !== 'number') throw new Error(`the cluster does not recover: ${outcome.join('; ')}`)
+  const { isHealthy, problems } = await untilHealthy(cluster, [PARTITION], HEALTH_TIMEOUT_MS)
+  if (!isHealthy) throw new Error(`the cluster does not recover: ${problems.join('; ')}`)
 }
 
 function pause(ms: number): Promise<void> {

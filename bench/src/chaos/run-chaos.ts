@@ -199,13 +199,12 @@ class ChaosRun {
 
   /** Waits until the cluster is whole; that it does not become so is a violation. */
   async #recovered(cluster: ChaosCluster, after: string): Promise<void> {
-    const outcome = await untilHealthy(cluster, this.#partitions, HEALTH_TIMEOUT_MS)
-    if (typeof outcome === 'number') {
-      this.#recoveriesMs.push({ fault: after, tookMs: outcome })
-      if (outcome > 1000) this.#tell(`  whole again after ${Math.round(outcome)} ms`)
-    } else {
-      this.#violations.push(`not whole ${HEALTH_TIMEOUT_MS} ms after ${after}: ${outcome.slice(0, 5).join('; ')}`)
-    }
+    const { isHealthy, tookMs, problems } = await untilHealthy(cluster, this.#partitions, HEALTH_TIMEOUT_MS)
+    const wrong = problems.slice(0, 5).join('; ')
+    if (isHealthy) {
+      this.#recoveriesMs.push({ fault: after, tookMs })
+      if (tookMs > 1000) this.#tell(`  whole again after ${Math.round(tookMs)} ms; last: ${wrong}`)
+    } else this.#violations.push(`not whole ${HEALTH_TIMEOUT_MS} ms after ${after}: ${wrong}`)
   }
 
   async #noteReplicas({ client }: ChaosCluster): Promise<void> {

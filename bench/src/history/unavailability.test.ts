@@ -37,6 +37,7 @@ test('a gap is put down to the first fault that began within it', () => {
     ok(1, 1),
     fault(5, 1, 'begin'),
     ok(9, 0),
+    { ...ok(11, 1), acks: 'leader' } as HistoryEvent,
     fault(12, 1, 'end'),
     ok(30, 0),
     fault(40, 2, 'begin'),

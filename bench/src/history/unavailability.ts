@@ -1,5 +1,5 @@
 /**
- * How long nobody could write: the longest time between two acknowledgements, for each partition and for all together,
+ * How long nobody could write: the longest time between two acknowledgements by all, for each partition and for all together,
  * by the fault that it is put down to.
  *
  * That is the first fault that began within the gap; of gaps in which none began, the last one before it, as long as
@@ -37,7 +37,7 @@ export class Unavailability {
   }
 
   add(event: HistoryEvent): void {
-    if (event.kind === 'ok') this.#acknowledged(event.partition, event.at)
+    if (event.kind === 'ok' && event.acks === 'all') this.#acknowledged(event.partition, event.at)
     else if (event.kind === 'fault' && event.phase === 'begin') {
       const { id, fault, detail, at } = event
       this.#faults.push({ id, fault, detail, beginMs: at, endMs: null, overallMs: 0, partitionMs: 0, partition: null })

@@ -143,10 +143,11 @@ export function decideMaybeRemoveBroker(
   if (remainingCount > 0) {
     return accepted([...seat, ...departures(image, brokerId, context)], { removed: false, remainingCount })
   }
-  if (replicaOn(image.controllers, brokerId) !== undefined && seat.length === 0) {
-    return accepted([], { removed: false, remainingCount })
+  // The metadata group may need the old controller to let it go: it leaves in a later step.
+  if (replicaOn(image.controllers, brokerId) !== undefined) {
+    return accepted(seat, { removed: false, remainingCount })
   }
-  return accepted([...seat, { type: 'broker-removed', brokerId }], { removed: true, remainingCount })
+  return accepted([{ type: 'broker-removed', brokerId }], { removed: true, remainingCount })
 }
 
 function checkRegistration(registration: BrokerRegistration): StratalogError | null {

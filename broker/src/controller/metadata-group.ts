@@ -151,9 +151,11 @@ export class MetadataGroup {
     invariant(this.#following === null, 'the metadata is followed once')
     // No batch may fall between the image that is started from and the first change.
     while (this.#pumping !== null) await this.#pumping
-    const started = following.start(this.#image).then(() => {
-      this.#following = following
-    })
+    const started = Promise.resolve()
+      .then(() => following.start(this.#image))
+      .then(() => {
+        this.#following = following
+      })
     this.#pumping = started.catch(() => undefined).then(() => this.#endPump())
     await started
   }
@@ -243,21 +245,10 @@ export class MetadataGroup {
       const from = this.#image.metadataOffset
       const read = await this.#read(from)
       if (read === null || read.nextOffset <= from) return
-      for (const chunk of read.chunks) {
-        for (const { position, header } of iterateBatches(chunk)) {
-          if (this.#end !== null) return
-          invariant(header.baseOffset >= this.#image.metadataOffset, 'batches come in the order of the log')
-          const where = `the metadata log at offset ${header.baseOffset}`
-          if (!verifyBatchCrc(chunk, position, header.sizeBytes)) {
-            throw new MetadataError('METADATA_CORRUPT', `${where} does not match its checksum`)
-          }
-          const records: MetadataRecord[] = []
-          for (const { value } of decodeBatchSync(chunk, position)) {
-            if (value === null) throw new MetadataError('METADATA_CORRUPT', `${where} holds a record without a value`)
-            records.push(decodeMetadataRecord(value, where))
-          }
-          await this.#apply(records, header.lastOffset + 1)
-        }
+      const batches = [...decodeBatches(read.chunks)]
+      for (const { records, endOffset } of this.#following === null ? joined(batches) : batches) {
+        if (this.#end !== null) return
+        await this.#apply(records, endOffset)
       }
       // What lies behind the last batch is the seam between two leaders.
       if (read.nextOffset > this.#image.metadataOffset) {
@@ -283,6 +274,7 @@ export class MetadataGroup {
 
   async #apply(records: readonly MetadataRecord[], endOffset: number): Promise<void> {
     const before = this.#image
+    invariant(endOffset >= before.metadataOffset + records.length, 'batches come in the order of the log')
     const after = replay(before, records, endOffset)
     checkFeatureLevel(after.featureLevel)
     if (this.#legacyImage !== null) checkInherited(this.#legacyImage, after)
@@ -305,6 +297,36 @@ export class MetadataGroup {
     }
     this.#notifyAdvance()
   }
+}
+
+/** The records of one batch, or of several that are applied as one. */
+interface MetadataBatch {
+  readonly records: readonly MetadataRecord[]
+  /** Exclusive end of the log with them. */
+  readonly endOffset: number
+}
+
+function* decodeBatches(chunks: readonly Buffer[]): Generator<MetadataBatch> {
+  for (const chunk of chunks) {
+    for (const { position, header } of iterateBatches(chunk)) {
+      const where = `the metadata log at offset ${header.baseOffset}`
+      if (!verifyBatchCrc(chunk, position, header.sizeBytes)) {
+        throw new MetadataError('METADATA_CORRUPT', `${where} does not match its checksum`)
+      }
+      const records: MetadataRecord[] = []
+      for (const { value } of decodeBatchSync(chunk, position)) {
+        if (value === null) throw new MetadataError('METADATA_CORRUPT', `${where} holds a record without a value`)
+        records.push(decodeMetadataRecord(value, where))
+      }
+      yield { records, endOffset: header.lastOffset + 1 }
+    }
+  }
+}
+
+/** While nothing is carried out yet, a long log is caught up with in few synced writes. */
+function joined(batches: readonly MetadataBatch[]): readonly MetadataBatch[] {
+  const last = batches.at(-1)
+  return last === undefined ? [] : [{ records: batches.flatMap(({ records }) => records), endOffset: last.endOffset }]
 }
 
 /** Records as the values of a batch. */

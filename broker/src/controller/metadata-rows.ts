@@ -102,10 +102,12 @@ export interface StoredMetadata {
 export function rowChanges(before: MetadataImage, next: MetadataImage): StoreOperation[] {
   const operations: StoreOperation[] = [put(APPLIED_KEY, { metadataOffset: next.metadataOffset })]
   const { clusterId, featureLevel, controllers } = next
-  if (clusterId !== before.clusterId || featureLevel !== before.featureLevel || controllers !== before.controllers) {
+  // With its founding a cluster begins anew: no row of before it may stay, though it says the same.
+  const isFounded = clusterId !== before.clusterId
+  if (isFounded || featureLevel !== before.featureLevel || controllers !== before.controllers) {
     operations.push(put(CLUSTER_KEY, { clusterId, featureLevel, controllers }))
   }
-  if (next.nextProducerId !== before.nextProducerId) {
+  if (isFounded || next.nextProducerId !== before.nextProducerId) {
     operations.push(put(PRODUCER_IDS_KEY, { nextProducerId: next.nextProducerId }))
   }
   operations.push(

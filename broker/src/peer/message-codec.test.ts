@@ -58,7 +58,7 @@ test('the payload is neither copied when sent nor when received', () => {
   for (const { data } of received.entries) assert.equal(data?.buffer, payload.buffer)
 })
 
-test('heartbeats of a thousand groups take about ten bytes each', () => {
+test('heartbeats of a thousand groups take about fifteen bytes each', () => {
   const messages = Array.from({ length: 1_000 }, (_, partition) => heartbeat(groupOf(7, partition), ROUTE))
   const { header } = bytesOf(messages)
   assert.ok(header.length < 16 * 1_000, `${header.length} bytes`)

@@ -11,7 +11,7 @@ import { MetadataStore } from '../controller/metadata-store.ts'
 import type { PeerIdentity, Peers } from '../peer/peer-port.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import { seededRandom } from './fake-disk.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock, settled } from './manual-clock.ts'
 import { MemoryLogCluster, type MemoryReplicatedLog } from './memory-replicated-log.ts'
 import { MemoryStore } from './memory-store.ts'
 
@@ -105,7 +105,10 @@ export class ControllerCluster {
       isSettled = true
     })
     watched.catch(() => undefined)
-    for (let passedMs = 0; !isSettled && passedMs < limitMs; passedMs += stepMs) await this.clock.advance(stepMs)
+    for (let passedMs = 0; !isSettled && passedMs < limitMs; passedMs += stepMs) {
+      await this.clock.advance(stepMs)
+      await settled()
+    }
     return watched
   }
 

@@ -55,18 +55,28 @@ function wrongWith(found: PartitionDescription, replicaCount: number): string[] 
   return problems
 }
 
-/** Waits until it is healthy. Returns how long it took, ms, or what is still wrong after `timeoutMs`. */
+/** How a recovery went. */
+export interface Recovery {
+  readonly isHealthy: boolean
+  readonly tookMs: number
+  /** What was wrong when it was last looked at before; what still is, unless it is healthy. */
+  readonly problems: readonly string[]
+}
+
+/** Waits until it is healthy, or for `timeoutMs`. */
 export async function untilHealthy(
   cluster: ChaosCluster,
   partitions: readonly WatchedPartition[],
   timeoutMs: number,
-): Promise<number | readonly string[]> {
+): Promise<Recovery> {
   const startedMs = performance.now()
+  let last: readonly string[] = []
   for (;;) {
     const problems = await clusterProblems(cluster, partitions)
     const tookMs = performance.now() - startedMs
-    if (problems.length === 0) return tookMs
-    if (tookMs > timeoutMs) return problems
+    if (problems.length === 0) return { isHealthy: true, tookMs, problems: last }
+    last = problems
+    if (tookMs > timeoutMs) return { isHealthy: false, tookMs, problems }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
   }
 }

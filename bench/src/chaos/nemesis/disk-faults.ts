@@ -31,14 +31,20 @@ export const DISK_FAULTS = {
   },
   'sync-fails': {
     ...DISK,
-    text: 'every fsync of a broker fails with EIO',
+    text: 'every fsync of a broker fails with EIO; it is killed and started afterwards',
     damages: true,
     holdMsMax: 3000,
     begin: async (context) => {
       const broker = context.cluster.broker(await someLeader(context))
       broker.mayEnd(true)
       await broker.setDisk({ syncFails: true })
-      return { detail: `broker ${broker.brokerId}`, end: () => healed(broker) }
+      const end = async (): Promise<void> => {
+        await healed(broker)
+        // Whoever may have lost what it wrote is started anew.
+        await broker.kill()
+        await broker.start()
+      }
+      return { detail: `broker ${broker.brokerId}`, end }
     },
   },
   'flip-down': {

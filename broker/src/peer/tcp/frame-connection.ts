@@ -46,11 +46,6 @@ export class FrameConnection {
     socket.on('close', () => listener.onClosed(this.#closeReason ?? 'it was closed'))
   }
 
-  /** Whether it still carries frames. */
-  get isOpen(): boolean {
-    return this.#closeReason === null
-  }
-
   /** Bytes written and not yet taken by the operating system. */
   get queuedBytes(): number {
     return this.#socket.writableLength
