@@ -54,6 +54,8 @@ export class Observer {
   /** Metadata as text, by offset. */
   readonly #metadata = new Map<number, string>()
   electionCount = 0
+  /** Topics whose deletion was asked for: they promise nothing any more. */
+  readonly deletedTopicIds: Set<string> = new Set()
 
   constructor(world: World) {
     this.#world = world
@@ -280,6 +282,8 @@ export class Observer {
     holds: (image: LogImage) => boolean,
   ): { readonly enough: boolean; readonly text: string } {
     const group = groupOf(partition)
+    // Others may have removed the folder before this one hears that the topic is deleted.
+    if (this.deletedTopicIds.has(partition.topicId.toString('hex'))) return { enough: true, text: '' }
     const { voters, votersOutgoing } = partition.members()
     const holding = (node: number): boolean => {
       const broker = this.#brokers.get(brokerOfNode(node))
