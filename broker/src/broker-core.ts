@@ -95,7 +95,7 @@ export class BrokerCore {
       environment: this.environment,
       beside: (records, before) => this.#follower.beside(records, before),
       addresses: () => this.#directory.addresses(),
-      isUpAs: (id, directoryId, startEpoch) => this.#desk.isUpAs(id, directoryId, startEpoch),
+      isUpAs: (id, run) => this.#desk.isUpAs(id, run),
       onChange: () => this.#onMetadata(),
     })
     this.#desk = new PeerDesk({

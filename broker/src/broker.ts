@@ -12,7 +12,7 @@ import { type InvariantError, invariant, isStratalogError } from '@stratalog/pro
 import { BrokerCore } from './broker-core.ts'
 import type { BrokerCoreLimits } from './broker-core-options.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
-import { takeStartEpoch } from './cluster/start-epoch.ts'
+import { beginRun } from './cluster/runs.ts'
 import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } from './config/host-port.ts'
 import type { BrokerConfig } from './config/load-config.ts'
 import { DataDirectory } from './data-directory.ts'
@@ -144,11 +144,11 @@ async function startParts(
   const startedMs = performance.now()
   const directory = await openDirectory(config)
   teardown.add('data folder', () => directory.close())
-  const startEpoch = await takeStartEpoch(directory.store)
+  const runs = await beginRun(directory.store, randomBytes)
   const { directoryId } = directory.properties
   warnOfSmallThreadPool(logger)
   const { path: dataDir } = directory
-  logger.info({ version: BROKER_VERSION, pid: process.pid, dataDir, directoryId, startEpoch }, 'starting')
+  logger.info({ version: BROKER_VERSION, pid: process.pid, dataDir, directoryId, run: runs.at(-1) }, 'starting')
 
   const onInvariantBroken = (error: InvariantError) =>
     dependencies.failStop ? dependencies.failStop(error) : failStop(logger, error)
@@ -160,7 +160,7 @@ async function startParts(
   const startedAtMs = clock.nowMs()
   const core = await startCore(config, dependencies, teardown, {
     directory,
-    startEpoch,
+    runs,
     clientAddress: parseAdvertised(settings.advertised) ?? address,
     process: () => ({ isStopping: isStopping(), pid: process.pid, version: BROKER_VERSION, startedAtMs }),
   })
@@ -197,7 +197,7 @@ function openDirectory({ settings }: BrokerConfig): Promise<DataDirectory> {
 /** What a core needs beside the configuration. */
 interface CoreParts {
   readonly directory: DataDirectory
-  readonly startEpoch: number
+  readonly runs: readonly string[]
   readonly clientAddress: HostPort
   readonly process: () => ProcessFacts
 }
@@ -206,14 +206,14 @@ async function startCore(
   config: BrokerConfig,
   dependencies: Dependencies,
   teardown: Teardown,
-  { directory, startEpoch, clientAddress, process: processFacts }: CoreParts,
+  { directory, runs, clientAddress, process: processFacts }: CoreParts,
 ): Promise<BrokerCore> {
   const { settings, topicDefaults } = config
   const { fileSystem = new NodeFileSystem(), clock = SYSTEM_CLOCK, random = Math.random, logger, signal } = dependencies
   const brokerId = settings['broker.id']
   const identity = (): PeerIdentity => {
     const { clusterId, directoryId } = directory.properties
-    return { clusterId, brokerId, directoryId, startEpoch, version: BROKER_VERSION }
+    return { clusterId, brokerId, directoryId, runs, version: BROKER_VERSION }
   }
   const network = await TcpPeers.start({ ...parseHostPort(settings['peer.listen']), identity, logger, clock, random })
   teardown.add('peers', () => network.close())

@@ -60,8 +60,8 @@ export interface MetadataMemberOptions {
   readonly beside: NonNullable<MetadataGroupOptions['beside']>
   /** Addresses of the brokers that are known, by id. */
   readonly addresses: () => ReadonlyMap<number, PeerAddress>
-  /** Whether a broker is up as that very start of that very data folder. */
-  readonly isUpAs: (brokerId: number, directoryId: string, startEpoch: number) => boolean
+  /** Whether a broker is up in that very run. */
+  readonly isUpAs: (brokerId: number, run: string) => boolean
   /** The image changed. */
   readonly onChange: () => void
 }
@@ -73,8 +73,6 @@ const ASK_TIMEOUT_MS = 1000
 export class MetadataMember {
   readonly #options: MetadataMemberOptions
   readonly #registrar: Registrar
-  /** Names this run of the process. */
-  readonly #incarnationId: string
   #copy: MetadataCopy | null = null
   #group: MetadataGroup | null = null
   #controller: Controller | null = null
@@ -86,7 +84,6 @@ export class MetadataMember {
   constructor(options: MetadataMemberOptions) {
     const { clock, network, environment } = options
     this.#options = options
-    this.#incarnationId = options.randomBytes(8).toString('hex')
     const { logger } = environment
     this.#registrar = new Registrar({ clock, peers: network, addresses: () => this.#whomToAsk(), logger })
   }
@@ -205,8 +202,7 @@ export class MetadataMember {
       clock,
       randomBytes,
       random,
-      isBrokerUp: (broker) =>
-        broker.brokerId === brokerId || isUpAs(broker.brokerId, broker.directoryId, broker.startEpoch),
+      isBrokerUp: (broker) => broker.brokerId === brokerId || isUpAs(broker.brokerId, broker.run),
     })
     this.#controller = controller
     group.onChange(() => this.#onChange())
@@ -265,7 +261,7 @@ export class MetadataMember {
 
   #request(): RegistrationRequest {
     const { identity, rack, clientAddress, peerAddress } = this.#options
-    const { brokerId, directoryId, startEpoch, clusterId } = identity()
+    const { brokerId, directoryId, runs, clusterId } = identity()
     return {
       brokerId,
       host: clientAddress.host,
@@ -274,9 +270,8 @@ export class MetadataMember {
       peerHost: peerAddress.host,
       peerPort: peerAddress.port,
       directoryId,
-      startEpoch,
+      runs,
       clusterId,
-      incarnationId: this.#incarnationId,
     }
   }
 
