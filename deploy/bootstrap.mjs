@@ -28,6 +28,7 @@ const TASKS = {
   test: { build: true, args: ['--conditions=typescript-source', join('deploy', 'checks', 'run-tests.ts')] },
   check: { build: true, args: ['--conditions=typescript-source', join('deploy', 'checks', 'run-tests.ts'), '--quick'] },
   bench: { build: true, args: [join('bench', 'dist', 'main.js')] },
+  chaos: { build: true, args: [join('bench', 'dist', 'chaos', 'main.js')] },
   build: { build: true, args: null },
   node: { build: false, args: ['--conditions=typescript-source'] },
 }

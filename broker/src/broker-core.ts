@@ -19,20 +19,28 @@ import { MetadataCopy } from './cluster/metadata-copy.ts'
 import { MetadataKeeper } from './cluster/metadata-keeper.ts'
 import { type Acquaintance, ASK_REQUEST, decodeAcquaintance, planMetadataStart } from './cluster/metadata-start.ts'
 import { PeerDesk, type RequestHandler } from './cluster/peer-desk.ts'
-import { REGISTER_REQUEST, Registrar, type Registration, type RegistrationRequest } from './cluster/registration.ts'
+import {
+  REGISTER_REQUEST,
+  RENEW_METADATA_REQUEST,
+  Registrar,
+  type Registration,
+  type RegistrationRequest,
+  type RenewedCopy,
+} from './cluster/registration.ts'
 import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
 import { CONTROLLER_REQUEST } from './controller/command-sender.ts'
 import { Controller } from './controller/controller.ts'
 import { MetadataGroup } from './controller/metadata-group.ts'
 import { EMPTY_IMAGE, type MetadataImage } from './controller/metadata-image.ts'
 import { MetadataStore } from './controller/metadata-store.ts'
-import { METADATA_TOPIC_ID } from './controller/metadata-topic.ts'
+import { METADATA_PARTITION, METADATA_TOPIC, METADATA_TOPIC_ID } from './controller/metadata-topic.ts'
 import { PartitionReplicatedLog } from './controller/partition-replicated-log.ts'
 import { FlushScheduler } from './log/flush-scheduler.ts'
 import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import type { Partition } from './partition/partition.ts'
+import { publicError } from './partition/partition-errors.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type {
   LedPartition,
@@ -46,6 +54,7 @@ import type { PeerAddress, PeerIdentity, PeerNetwork } from './peer/peer-port.ts
 import { ByteRate } from './replication/byte-rate.ts'
 import { GroupStateStore } from './replication/group-state-store.ts'
 import { RaftGroupTable } from './replication/group-table.ts'
+import type { Replica } from './replication/raft-ids.ts'
 import { type Clock, TickLoop } from './replication/tick-loop.ts'
 import type { FileSystem } from './storage/file-system.ts'
 import type { KeyValueStore } from './storage/key-value-store.ts'
@@ -101,9 +110,13 @@ export interface BrokerCoreOptions {
   readonly logger: PartitionLogger
   /** Gives up a start that waits for the others. */
   readonly signal?: AbortSignal
+  /** Told of the core before anything of it has begun: a simulation watches it from there. */
+  readonly onCreated?: (core: BrokerCore) => void
 }
 
 const RAFT_TICK_MS = 100
+/** How often partitions are tried that a full disk kept from being opened. */
+const DISK_FULL_RETRY_MS = 2000
 /** How long a controller that begins waits for word from the others. */
 const ASK_TIMEOUT_MS = 1000
 
@@ -200,6 +213,7 @@ export class BrokerCore {
     const teardown = new Teardown(options.logger)
     try {
       const core = new BrokerCore(options, await GroupStateStore.open(options.store), teardown)
+      options.onCreated?.(core)
       await core.#start()
       return core
     } catch (error) {
@@ -256,6 +270,10 @@ export class BrokerCore {
       led: () => this.#servedHere(),
     })
     this.#teardown.add('retention', () => retention.stop())
+    this.#teardown.add(
+      'retries',
+      clock.every(DISK_FULL_RETRY_MS, () => void this.registry.retryDiskFull()),
+    )
     this.#teardown.add('leader balancer', () => balancer.close())
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
@@ -277,7 +295,7 @@ export class BrokerCore {
     if (registration !== null) this.#introduced = new Map(registration.peers)
     network.setPeers(this.#directory.addresses())
     const generation = start.kind === 'resume' ? start.generation : (registration?.metadataGeneration ?? 0)
-    await this.#openMetadata(generation, start.kind === 'found' ? start.voters : null)
+    await this.#openMetadata(await this.#openCopy(generation, start.kind === 'found' ? start.voters : null))
     // A controller that is alone need not wait for its next look.
     if (this.metadata.isLeader && this.image.clusterId === null) await this.#found()
     registration ??= await this.#registrar.register(this.#request(), () =>
@@ -291,10 +309,22 @@ export class BrokerCore {
     return registration
   }
 
-  async #openMetadata(generation: number, voters: Parameters<typeof MetadataCopy.open>[2]): Promise<void> {
+  /** Opens the copy of the metadata log; one that is damaged is given up for the next, if there are others to fill it. */
+  async #openCopy(generation: number, voters: readonly Replica[] | null): Promise<MetadataCopy> {
+    const options = { environment: this.environment, directory: this.#options.metadataDirectory }
+    try {
+      return await MetadataCopy.open(options, generation, voters)
+    } catch (error) {
+      if (!isDamage(error) || this.#whomToAsk().length === 0) throw error
+      const lost = { brokerId: this.environment.brokerId, generation }
+      const next = await this.#registrar.renewMetadataCopy(lost)
+      return await MetadataCopy.open(options, next.generation, null)
+    }
+  }
+
+  async #openMetadata(copy: MetadataCopy): Promise<void> {
     const { environment } = this
-    const { metadataDirectory, store, onFatal, network, clock, random, randomBytes, logger } = this.#options
-    const copy = await MetadataCopy.open({ environment, directory: metadataDirectory }, generation, voters)
+    const { store, onFatal, network, clock, random, randomBytes, logger } = this.#options
     this.#copy = copy
     this.#teardown.add('metadata log', () => copy.close())
     const group = await MetadataGroup.open({
@@ -351,8 +381,13 @@ export class BrokerCore {
   /** Gets the next generation for a copy that is lost. That of a partition is opened when the metadata says so. */
   async #renew({ topicId, partition, brokerId, generation }: LostReplica): Promise<void> {
     const next = await this.controller.renewReplica(topicId, partition, { brokerId, generation })
-    const isOwnMetadata = topicId === METADATA_TOPIC_ID && brokerId === this.environment.brokerId
-    if (isOwnMetadata && next > generation) await this.#renewMetadata(next)
+    if (topicId !== METADATA_TOPIC_ID || brokerId !== this.environment.brokerId) return
+    if (this.#copy !== null && next > this.#copy.generation) await this.#renewMetadata(next)
+  }
+
+  /** Another broker cannot open its copy of the metadata log. */
+  async #renewMetadataOf(lost: Replica): Promise<RenewedCopy> {
+    return { generation: await this.controller.renewReplica(METADATA_TOPIC_ID, METADATA_PARTITION, lost) }
   }
 
   #request(): RegistrationRequest {
@@ -388,6 +423,7 @@ export class BrokerCore {
     return [
       [ASK_REQUEST, async (_, from) => json(this.#acquaintance(from))],
       [REGISTER_REQUEST, async (body) => json(await this.#register(JSON.parse(body.toString())))],
+      [RENEW_METADATA_REQUEST, async (body) => json(await this.#renewMetadataOf(JSON.parse(body.toString())))],
       [CONTROLLER_REQUEST, (body, from) => this.controller.handleControllerRequest(body, from)],
       ...this.status.handlers(),
     ]
@@ -477,6 +513,11 @@ export class BrokerCore {
       logger,
     }
   }
+}
+
+/** Whether a copy cannot be opened for what is on its disk. */
+function isDamage(error: unknown): boolean {
+  return publicError(error, { topic: METADATA_TOPIC, partition: METADATA_PARTITION }).code === 'PARTITION_DAMAGED'
 }
 
 /** Parts that come later in the start; whoever asks for one before is to ask again. */

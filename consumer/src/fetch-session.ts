@@ -39,6 +39,8 @@ export class FetchSession {
   #isFull = false
   /** Whether anything has come yet. */
   heard = false
+  /** By the same clock as `performance.now`. */
+  readonly openedMs: number = performance.now()
 
   /** Errors: CLIENT_CLOSED, thrown. */
   constructor(client: Client, id: number, address: BrokerAddress, handlers: SessionHandlers) {

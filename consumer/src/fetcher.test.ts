@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { StratalogError } from '@stratalog/proto'
 import {
@@ -77,6 +79,40 @@ describe('a fetcher', () => {
     follower.leaderPort = leader.port
     assert.deepEqual(await read(subscription, 5), [0, 1, 2, 3, 4])
     assert.equal(leader.starts.length, 1)
+  })
+
+  it('does not wait for a leader that cannot be connected to when there is another one', async () => {
+    const mute = createServer((socket) => socket.on('error', () => {}).resume())
+    mute.listen(0, '127.0.0.1')
+    await once(mute, 'listening')
+    const log = buildLog([{ data: 5 }])
+    await using broker = await ScriptedBroker.start([log])
+    await using consumer = createConsumer({ bootstrap: broker.bootstrap, connectTimeoutMs: 60_000 })
+    const subscription = await consumer.assign(ALL)
+    broker.leaderPort = (mute.address() as AddressInfo).port
+    broker.leaderEpoch = 2
+    broker.dropStreams(new StratalogError('NETWORK_EXCEPTION'))
+    await once(mute, 'connection')
+    const startedMs = performance.now()
+    broker.leaderPort = broker.port
+    broker.leaderEpoch = 3
+    assert.deepEqual(await read(subscription, 5), [0, 1, 2, 3, 4])
+    assert.ok(performance.now() - startedMs < 10_000)
+    mute.close()
+  })
+
+  it('waits for a new leader that does not know yet what is committed', async () => {
+    const log = buildLog([{ data: 5 }])
+    await using broker = await ScriptedBroker.start([log])
+    let refusals = 0
+    broker.startFault = () => (refusals++ < 3 ? new StratalogError('OFFSET_NOT_AVAILABLE') : null)
+    await using consumer = consumerOf(broker, { onOutOfRange: 'earliest' })
+    const subscription = await consumer.assign({ topics: ['t'], from: { offset: 3 } })
+    assert.deepEqual(await read(subscription, 2), [3, 4])
+    assert.deepEqual(
+      broker.starts.map(({ offset }) => offset),
+      [3, 3, 3, 3],
+    )
   })
 
   it('retries with growing waits while a partition is refused, without a storm', async () => {

@@ -20,6 +20,9 @@ import type { EmitEvent } from './subscription-events.ts'
 import type { SubscriptionState } from './subscription-state.ts'
 import { Watchdog } from './watchdog.ts'
 
+/** A session that has heard nothing for so long may be with a broker that leads no more. */
+const MUTE_MS = 1_000
+
 /** What a fetcher is made of. */
 export interface FetcherOptions {
   readonly client: Client
@@ -43,6 +46,8 @@ export class Fetcher {
   #nextSessionId = 1
   #watchdogTimer: NodeJS.Timeout | null = null
   #retryTimer: NodeJS.Timeout | null = null
+  /** Sessions whose partitions' leaders are being looked up. */
+  readonly #doubted = new Set<FetchSession>()
   #isAttaching = false
   #mustAttachAgain = false
 
@@ -196,7 +201,11 @@ export class Fetcher {
     const { leader } = error
     if (leader !== null && leader.host !== null && leader.port !== null) {
       const address = { brokerId: leader.leaderId, host: leader.host, port: leader.port }
-      client.metadata.applyLeader(topic, number, { leader: address, leaderEpoch: leader.leaderEpoch })
+      // A later leader than the one known: it is asked at once. Epochs grow, so this cannot go round in circles.
+      if (client.metadata.applyLeader(topic, number, { leader: address, leaderEpoch: leader.leaderEpoch })) {
+        this.restarted(partition)
+        return
+      }
     }
     if (error.code === 'OFFSET_OUT_OF_RANGE') {
       this.#outOfRange(partition, error)
@@ -273,6 +282,7 @@ export class Fetcher {
   #watch(): void {
     const { core } = this.#options
     this.#watchWhoOwesNews()
+    this.#doubtMute()
     const stalled = this.#watchdog.tick(performance.now())
     const told = new Set<PartitionState>()
     for (const item of stalled) {
@@ -287,6 +297,33 @@ export class Fetcher {
       this.#retries.failed(item, error, performance.now())
     }
     if (stalled.length > 0) this.kick()
+  }
+
+  /** A broker that cannot even be connected to holds up nobody whose partition is led by another one by now. */
+  #doubtMute(): void {
+    const nowMs = performance.now()
+    for (const session of this.#sessions.values()) {
+      if (session.heard || nowMs - session.openedMs < MUTE_MS || this.#doubted.has(session)) continue
+      this.#doubted.add(session)
+      void this.#lookElsewhere(session).finally(() => this.#doubted.delete(session))
+    }
+  }
+
+  async #lookElsewhere(session: FetchSession): Promise<void> {
+    const { client, core } = this.#options
+    const waiting = core.partitions.filter(({ sessionId }) => sessionId === session.id)
+    try {
+      const topics = new Set(waiting.map(({ topic }) => topic))
+      await client.metadata.refresh([...topics], { signal: this.#closing.signal })
+    } catch {
+      return
+    }
+    for (const partition of waiting) {
+      const leader = client.metadata.peekLeader(partition.topic, partition.partition)
+      if (partition.sessionId !== session.id || session.heard || leader === null) continue
+      if (formatAddress(leader) !== session.name) core.detach(partition)
+    }
+    this.kick()
   }
 
   /** Partitions that should be read, however often they were attached in vain, and sessions with handles. */

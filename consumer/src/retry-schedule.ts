@@ -1,5 +1,5 @@
 /** When each partition may be tried again: a capped, jittered backoff that a success ends. Pure: time comes in. */
-import { backoffDelayMs, RETRY_BACKOFF, type StratalogError } from '@stratalog/client'
+import { leaderBackoffDelayMs, type StratalogError } from '@stratalog/client'
 import type { PartitionState } from './partition-state.ts'
 
 interface Retry {
@@ -21,7 +21,7 @@ export class RetrySchedule {
   /** It failed: tried again after a wait. */
   failed(partition: PartitionState, error: StratalogError | null, nowMs: number): void {
     const failureCount = (this.#retries.get(partition)?.failureCount ?? 0) + 1
-    const dueMs = nowMs + backoffDelayMs(failureCount, RETRY_BACKOFF, this.#random)
+    const dueMs = nowMs + leaderBackoffDelayMs(failureCount, this.#random)
     this.#retries.set(partition, { failureCount, dueMs, error })
   }
 

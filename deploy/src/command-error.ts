@@ -21,9 +21,18 @@ export class CommandError extends Error {
   readonly code: CommandErrorCode
   readonly hint: string
   readonly exitStatus: ExitStatus
+  /** Machine-readable particulars. */
+  readonly metadata: Readonly<Record<string, string>>
 
-  constructor(code: CommandErrorCode, message: string, hint: string, exitStatus: ExitStatus = EXIT_STATUS.failure) {
+  constructor(
+    code: CommandErrorCode,
+    message: string,
+    hint: string,
+    exitStatus: ExitStatus = EXIT_STATUS.failure,
+    metadata: Readonly<Record<string, string>> = {},
+  ) {
     super(message)
+    this.metadata = metadata
     this.code = code
     this.hint = hint
     this.exitStatus = exitStatus

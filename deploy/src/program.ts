@@ -9,6 +9,7 @@ import { clusterCommand } from './commands/cluster.ts'
 import { consumeCommand } from './commands/consume.ts'
 import { demoCommand } from './commands/demo.ts'
 import { devCommand } from './commands/dev.ts'
+import { partitionCommand } from './commands/partition.ts'
 import { produceCommand } from './commands/produce.ts'
 import { segmentCommand } from './commands/segment.ts'
 import { topicCommand } from './commands/topic.ts'
@@ -22,6 +23,8 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .showSuggestionAfterError()
+    // What follows the name of a subcommand belongs to it: `broker list --output json` has no option of `broker`.
+    .enablePositionalOptions()
     .configureOutput({ writeErr: () => {} })
     .exitOverride()
     .addHelpText('after', exitStatusHelp())
@@ -33,6 +36,7 @@ export function createProgram(): Command {
     produceCommand(),
     consumeCommand(),
     clusterCommand(),
+    partitionCommand(),
     segmentCommand(),
   ]) {
     adopt(command, program)

@@ -3,17 +3,10 @@
  * a row further and further apart, until a batch of each partition that searches gets through. They stay close together
  * for as long as an election may take, so that the gap after it is short. Lookups that fail are spaced out by the port.
  */
-import { type BackoffOptions, backoffDelayMs } from '@stratalog/client'
+import { leaderBackoffDelayMs } from '@stratalog/client'
 import type { StratalogError } from '@stratalog/proto'
 import type { PartitionQueue } from './partition-queue.ts'
 import type { SenderPort } from './sender-port.ts'
-
-/** While an election may be under way. */
-const ELECTION_BACKOFF: BackoffOptions = { initialMs: 25, maxMs: 250 }
-/** Lookups that are spaced like that: a few seconds of them. */
-const ELECTION_LOOKUPS = 20
-/** After it: somebody has to bring a broker back. */
-const OUTAGE_BACKOFF: BackoffOptions = { initialMs: 500, maxMs: 1_000 }
 
 interface Search {
   /** Partitions that search, and the lookups since they began that were answered. */
@@ -44,7 +37,7 @@ export class LeaderSearch {
     if (!lookupCounts.has(queue)) lookupCounts.set(queue, 0)
     if (search.running) return
     search.running = true
-    const delayMs = this.#delayMs(Math.min(...lookupCounts.values()))
+    const delayMs = leaderBackoffDelayMs(Math.min(...lookupCounts.values()), this.#port.random)
     if (delayMs === 0) void this.#lookUp(queue.topic, search)
     else this.#port.after(delayMs, () => void this.#lookUp(queue.topic, search))
   }
@@ -55,12 +48,6 @@ export class LeaderSearch {
     if (search === undefined) return
     search.lookupCounts.delete(queue)
     if (search.lookupCounts.size === 0 && !search.running) this.#searches.delete(queue.topic)
-  }
-
-  #delayMs(lookupCount: number): number {
-    const { random } = this.#port
-    if (lookupCount <= ELECTION_LOOKUPS) return backoffDelayMs(lookupCount, ELECTION_BACKOFF, random)
-    return backoffDelayMs(lookupCount - ELECTION_LOOKUPS, OUTAGE_BACKOFF, random)
   }
 
   async #lookUp(topic: string, search: Search): Promise<void> {

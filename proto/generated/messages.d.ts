@@ -1996,6 +1996,9 @@ export namespace stratalog {
             /** DrainBrokerRequest validateOnly. */
             validateOnly: boolean;
 
+            /** DrainBrokerRequest force. */
+            force: boolean;
+
             /**
              * Creates a new DrainBrokerRequest instance using the specified properties.
              * @param [properties] Properties to set
@@ -2036,6 +2039,9 @@ export namespace stratalog {
 
                 /** DrainBrokerRequest validateOnly */
                 validateOnly?: (boolean|null);
+
+                /** DrainBrokerRequest force */
+                force?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

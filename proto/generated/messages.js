@@ -2632,6 +2632,7 @@ export const stratalog = $root.stratalog = (() => {
                         DrainBrokerRequest.prototype.brokerId = 0;
                         DrainBrokerRequest.prototype.undo = false;
                         DrainBrokerRequest.prototype.validateOnly = false;
+                        DrainBrokerRequest.prototype.force = false;
                         DrainBrokerRequest.create = function(properties) {
                 return new DrainBrokerRequest(properties);
             };
@@ -2648,6 +2649,8 @@ export const stratalog = $root.stratalog = (() => {
                     writer.uint32(/* id 2, wireType 0 =*/16).bool(message.undo);
                 if (message.validateOnly != null && $Object.hasOwnProperty.call(message, "validateOnly") && message.validateOnly !== false)
                     writer.uint32(/* id 3, wireType 0 =*/24).bool(message.validateOnly);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(/* id 4, wireType 0 =*/32).bool(message.force);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2705,6 +2708,15 @@ export const stratalog = $root.stratalog = (() => {
                                 message.validateOnly = value;
                             else
                                 delete message.validateOnly;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.force = value;
+                            else
+                                delete message.force;
                             continue;
                         }
                     }

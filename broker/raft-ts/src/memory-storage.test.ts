@@ -9,13 +9,14 @@ function driverOf(storage: MemoryStorage<string>): StorageDriver<string> {
     storage,
     write: (request) => storage.write(request),
     compactTo: (position) => storage.compactTo(position),
+    saveConfState: (confState, end) => storage.saveConfState(confState, end),
     reopen: () => driverOf(storage.clone()),
     close: () => undefined,
   }
 }
 
 const checks = storageConformance<string>({
-  create: () => driverOf(new MemoryStorage({ confState: confStateOf([1]) })),
+  create: () => driverOf(new MemoryStorage({ confState: confStateOf([1, 2, 3]) })),
   payload: (base, end, term) => `${base}-${end}@${term}`,
   equal: (a, b) => a === b,
 })

@@ -9,10 +9,19 @@
 import { isStratalogError, StratalogError } from '@stratalog/proto'
 import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { PeerAddress, Peers } from '../peer/peer-port.ts'
+import type { Replica } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 
 /** Request by which a broker registers; body {@link RegistrationRequest}, answer {@link Registration}, both as JSON. */
 export const REGISTER_REQUEST = 'register'
+
+/** Request for the next generation of a broker's copy of the metadata log; body a `Replica`, answer {@link RenewedCopy}. */
+export const RENEW_METADATA_REQUEST = 'renew-metadata-copy'
+
+/** The copy that takes a lost one's place. */
+export interface RenewedCopy {
+  readonly generation: number
+}
 
 /** What a broker says of itself. */
 export interface RegistrationRequest {
@@ -73,13 +82,34 @@ export class Registrar {
    * @param own registers directly, when this broker knows who leads the controllers; null when it does not.
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION and others that are not retriable; SHUTTING_DOWN.
    */
-  async register(
+  register(
     request: RegistrationRequest,
     own: (() => Promise<Registration> | null) | null = null,
   ): Promise<Registration> {
+    return this.#untilAnswered(REGISTER_REQUEST, request, own)
+  }
+
+  /**
+   * Gets the next generation for this broker's copy of the metadata log, which it cannot open.
+   * Errors: PARTITION_DAMAGED when it is the only one, and others that are not retriable; SHUTTING_DOWN.
+   */
+  renewMetadataCopy(lost: Replica): Promise<RenewedCopy> {
+    return this.#untilAnswered(RENEW_METADATA_REQUEST, lost, null)
+  }
+
+  /** Gives up; what is under way rejects. */
+  close(): void {
+    this.#closed = true
+  }
+
+  async #untilAnswered<Answer>(
+    kind: string,
+    request: unknown,
+    own: (() => Promise<Answer> | null) | null,
+  ): Promise<Answer> {
     for (let round = 1; ; round++) {
       const reasons: string[] = []
-      for (const attempt of this.#attempts(request, own)) {
+      for (const attempt of this.#attempts(kind, request, own)) {
         if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
         try {
           return await attempt()
@@ -88,6 +118,7 @@ export class Registrar {
           reasons.push(error.message)
         }
       }
+      if (this.#closed) throw new StratalogError('SHUTTING_DOWN')
       if (round % ROUNDS_PER_WARNING === 1) {
         this.#options.logger.warn({ reasons }, 'waiting for the controllers: a majority of them must be up')
       }
@@ -95,21 +126,17 @@ export class Registrar {
     }
   }
 
-  /** Gives up; a register under way rejects. */
-  close(): void {
-    this.#closed = true
-  }
-
-  #attempts(
-    request: RegistrationRequest,
-    own: (() => Promise<Registration> | null) | null,
-  ): Array<() => Promise<Registration>> {
+  #attempts<Answer>(
+    kind: string,
+    request: unknown,
+    own: (() => Promise<Answer> | null) | null,
+  ): Array<() => Promise<Answer>> {
     const direct = own?.() ?? null
     if (direct !== null) return [() => direct]
     const body = Buffer.from(JSON.stringify(request))
     return this.#options.addresses().map((address) => async () => {
-      const answer = await this.#options.peers.requestAt(address, REGISTER_REQUEST, body, ATTEMPT_TIMEOUT_MS)
-      return JSON.parse(answer.body.toString()) as Registration
+      const answer = await this.#options.peers.requestAt(address, kind, body, ATTEMPT_TIMEOUT_MS)
+      return JSON.parse(answer.body.toString()) as Answer
     })
   }
 

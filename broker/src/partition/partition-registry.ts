@@ -3,10 +3,11 @@
  *
  * One bad partition never stops the others: its place holds the error that clients get. Nothing is deleted that the
  * metadata does not say is deleted: folders of unknown topics are left where they are and reported.
- * Owner: the broker; changes come one at a time from the controller.
+ * Owner: the broker's core.
  */
 import { join } from 'node:path'
 import { InvariantError, invariant, StratalogError, topicPartitionKey } from '@stratalog/proto'
+import { SerialQueue } from '../log/serial-queue.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
@@ -63,12 +64,22 @@ export interface PartitionRegistryOptions {
 }
 
 interface TopicEntry {
+  /** As it was given last. */
+  assignment: TopicAssignment
   readonly topicId: Buffer
   partitionCount: number
   /** By partition id; absent where another broker holds it. */
-  readonly places: Map<number, Partition | StratalogError>
+  readonly places: Map<number, Partition | Closed>
   /** Of the copies that are open here, or could not be opened. */
   readonly generations: Map<number, number>
+}
+
+/** A copy that is not open. */
+interface Closed {
+  /** Why, for operators. */
+  readonly error: StratalogError
+  /** What clients are told: where others hold the partition too, to look for its leader. */
+  readonly shown: StratalogError
 }
 
 /** See the file's header. */
@@ -76,6 +87,8 @@ export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions
   readonly #topics = new Map<string, TopicEntry>()
   readonly #listeners = new Set<() => void>()
+  /** Comings and goings, one at a time: a partition must not be opened twice. */
+  readonly #changes = new SerialQueue()
   #strayFolders: readonly string[] = []
 
   constructor(options: PartitionRegistryOptions) {
@@ -102,7 +115,8 @@ export class PartitionRegistry {
     if (topicId !== undefined && topicId.length > 0 && !entry.topicId.equals(topicId)) {
       return new StratalogError('UNKNOWN_TOPIC_ID', `topic ${topic} has another id by now`, { topic, partition })
     }
-    return entry.places.get(partition) ?? notHere(entry, topic, partition)
+    const place = entry.places.get(partition) ?? notHere(entry, topic, partition)
+    return place instanceof Partition || place instanceof StratalogError ? place : place.shown
   }
 
   /** The partitions that are open. */
@@ -116,10 +130,8 @@ export class PartitionRegistry {
   *problems(): Generator<PartitionProblem> {
     for (const [topic, entry] of this.#topics) {
       for (const [partition, place] of entry.places) {
-        const state = place instanceof StratalogError ? ({ kind: 'unavailable', error: place } as const) : place.state()
-        // That another broker leads is as it should be.
-        if (state.kind === 'serving' || state.error.code === 'NOT_LEADER_OR_FOLLOWER') continue
-        yield { topic, partition, error: state.error }
+        const error = place instanceof Partition ? place.problem() : place.error
+        if (error !== null) yield { topic, partition, error }
       }
     }
   }
@@ -150,11 +162,6 @@ export class PartitionRegistry {
     }
   }
 
-  /** Opens partitions of a new topic, or those added to one or to this broker; resolves when each is open or has its error. */
-  async add(assignment: TopicAssignment): Promise<void> {
-    await this.#openAll([assignment])
-  }
-
   /** The topic's configuration changed. */
   updateConfig(topic: string, config: PartitionConfig): void {
     for (const place of this.#topics.get(topic)?.places.values() ?? []) {
@@ -163,7 +170,11 @@ export class PartitionRegistry {
   }
 
   /** Closes the partitions of a topic whose deletion is durable and removes their folders; what fails is done at the next start. */
-  async remove(deleted: DeletedTopic): Promise<void> {
+  remove(deleted: DeletedTopic): Promise<void> {
+    return this.#changes.run(() => this.#remove(deleted))
+  }
+
+  async #remove(deleted: DeletedTopic): Promise<void> {
     const entry = this.#topics.get(deleted.topic)
     invariant(entry?.topicId.toString('hex') === deleted.topicId, () => `topic ${deleted.topic} is not open`)
     this.#topics.delete(deleted.topic)
@@ -181,7 +192,11 @@ export class PartitionRegistry {
    * Brings the copies of a topic to what is assigned: removes those that are not this broker's any more, begins anew those
    * whose generation went up, opens those that are missing.
    */
-  async converge(assignment: TopicAssignment): Promise<void> {
+  converge(assignment: TopicAssignment): Promise<void> {
+    return this.#changes.run(() => this.#converge(assignment))
+  }
+
+  async #converge(assignment: TopicAssignment): Promise<void> {
     const { brokerId } = this.#options.environment
     const { places, generations } = this.#entryOf(assignment)
     const wanted = new Map(
@@ -192,14 +207,14 @@ export class PartitionRegistry {
     )
     for (const partition of [...places.keys()]) {
       const generation = wanted.get(partition)
-      if (generation === undefined) await this.removeReplica(assignment.topicId, partition)
-      else if (generation !== generations.get(partition)) await this.renewReplica(assignment, partition)
+      if (generation === undefined) await this.#removeReplica(assignment.topicId, partition)
+      else if (generation !== generations.get(partition)) await this.#renewReplica(assignment, partition)
     }
     await this.#openAll([assignment])
   }
 
   /** This broker holds the partition no longer: closes it and removes what it has; what fails is done at the next start. */
-  async removeReplica(topicId: string, partition: number): Promise<void> {
+  async #removeReplica(topicId: string, partition: number): Promise<void> {
     const found = this.#find(topicId)
     const place = found?.entry.places.get(partition)
     if (found === undefined || place === undefined) return
@@ -213,13 +228,13 @@ export class PartitionRegistry {
   }
 
   /** The copy of this broker was given up: closes it, and opens the next generation as the assignment has it. */
-  async renewReplica(assignment: TopicAssignment, partition: number): Promise<void> {
+  async #renewReplica(assignment: TopicAssignment, partition: number): Promise<void> {
     const { topic } = assignment
     const entry = this.#entryOf(assignment)
     const place = entry.places.get(partition)
     const text = 'this copy is being rebuilt'
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', text, { topic, partition })
-    entry.places.set(partition, reason)
+    entry.places.set(partition, { error: reason, shown: reason })
     this.#notify()
     if (place instanceof Partition) {
       await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
@@ -228,22 +243,33 @@ export class PartitionRegistry {
     await this.#openAll([assignment])
   }
 
-  /** The partition of a Raft group; see groupKey. */
-  byGroup(key: string): Partition | null {
-    for (const partition of this.all()) {
-      if (groupKey(partition.topicId.toString('hex'), partition.partition) === key) return partition
-    }
-    return null
+  /** Closes all partitions cleanly; one that cannot be closed is logged, and recovers at the next start. */
+  close(): Promise<void> {
+    return this.#changes.run(() => this.#close())
   }
 
-  /** Closes all partitions cleanly; one that cannot be closed is logged, and recovers at the next start. */
-  async close(): Promise<void> {
+  async #close(): Promise<void> {
     const reason = new StratalogError('SHUTTING_DOWN')
     await runBounded([...this.all()], OPENING_COUNT_MAX, async (partition) => {
       await this.#attempt(partition, 'the partition was not closed cleanly', () => partition.close(reason))
     })
     this.#topics.clear()
     this.#notify()
+  }
+
+  /** Opens partitions anew that could not be opened because their disk was full; resolves when each was tried. */
+  retryDiskFull(): Promise<void> {
+    return this.#changes.run(() => this.#retryDiskFull())
+  }
+
+  async #retryDiskFull(): Promise<void> {
+    const assignments: TopicAssignment[] = []
+    for (const { places, assignment } of this.#topics.values()) {
+      const full = [...places].filter(([, place]) => !(place instanceof Partition) && place.error.code === 'DISK_FULL')
+      for (const [partition] of full) places.delete(partition)
+      if (full.length > 0) assignments.push(assignment)
+    }
+    if (assignments.length > 0) await this.#openAll(assignments)
   }
 
   async #openAll(assignments: readonly TopicAssignment[]): Promise<void> {
@@ -262,14 +288,17 @@ export class PartitionRegistry {
     this.#notify()
   }
 
-  #entryOf({ topic, topicId, partitionCount }: TopicAssignment): TopicEntry {
+  #entryOf(assignment: TopicAssignment): TopicEntry {
+    const { topic, topicId, partitionCount } = assignment
     const known = this.#topics.get(topic)
     const entry = known ?? {
+      assignment,
       topicId: Buffer.from(topicId, 'hex'),
       partitionCount,
       places: new Map(),
       generations: new Map(),
     }
+    entry.assignment = assignment
     entry.partitionCount = partitionCount
     this.#topics.set(topic, entry)
     return entry
@@ -277,9 +306,9 @@ export class PartitionRegistry {
 
   async #open(
     { topic, topicId, config }: TopicAssignment,
-    { partition, replicas, founding }: PartitionAssignment,
+    { partition, replicas, target, founding }: PartitionAssignment,
     { generation }: Replica,
-  ): Promise<Partition | StratalogError> {
+  ): Promise<Partition | Closed> {
     const { environment, topicsDirectory } = this.#options
     const name = { topic, partition }
     const initialVoters = founding ? replicas : null
@@ -287,9 +316,13 @@ export class PartitionRegistry {
     try {
       return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
     } catch (error) {
-      const shown = publicError(error, name)
-      environment.logger.error({ ...name, err: error, hint: shown.hint }, 'the partition could not be opened')
-      return shown
+      const closed = publicError(error, name)
+      environment.logger.error({ ...name, err: error, hint: closed.hint }, 'the partition could not be opened')
+      if (replicas.length === 1 && target === null) return { error: closed, shown: closed }
+      return {
+        error: closed,
+        shown: new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { ...name, cause: closed }),
+      }
     }
   }
 

@@ -185,10 +185,18 @@ export class Partition implements LogOwner {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Whether clients are served. */
+  /** Whether clients are served, and what they are told if not: where others hold the partition too, to look for its leader. */
   state(): PartitionState {
-    if (this.#end !== null) return { kind: 'unavailable', error: this.#end }
-    return this.#group.isServing ? SERVING : { kind: 'unavailable', error: this.#notServing() }
+    const error = this.#refusal()
+    return error === null ? SERVING : { kind: 'unavailable', error }
+  }
+
+  /** What is wrong with this copy, for operators; null when nothing is, whoever leads. */
+  problem(): StratalogError | null {
+    if (this.#end !== null) return this.#end
+    if (this.#group.isServing) return null
+    const refusal = this.#notServing()
+    return refusal.code === 'NOT_LEADER_OR_FOLLOWER' ? null : refusal
   }
 
   /** Who the members are; node ids, see raft-ids.ts. */

@@ -5,7 +5,7 @@
  * members a KRAFT_VOTERS control batch, of one offset each. Batches are the same bytes in the log, on the wire and on
  * every replica: who proposes an entry makes them once, everybody else passes them on.
  */
-import { invariant, toLeaderEpoch, toOffset } from '@stratalog/proto'
+import { invariant, isStratalogError, toLeaderEpoch, toOffset } from '@stratalog/proto'
 import {
   baseOffsetOf,
   CorruptMessageError,
@@ -14,6 +14,7 @@ import {
   encodeLeaderChange,
   encodeVoters,
   isControl,
+  type LogRecord,
   lastOffsetOf,
   leaderEpochOf,
   NO_TIMESTAMP,
@@ -145,7 +146,7 @@ function entryAt(bytes: Buffer, position: number, sizeBytes: number): Entry<Buff
 
 /** The change that a control batch makes; null for that of a new leader. */
 function changeAt(bytes: Buffer, position: number): ConfChange | null {
-  const record = decodeBatchSync(bytes, position).next()
+  const record = recordAt(bytes, position)
   if (record === null) throw new CorruptMessageError('a control batch without a record', position)
   const decoded = decodeControlRecord(record)
   if (decoded.kind === 'leader-change') return null
@@ -155,6 +156,15 @@ function changeAt(bytes: Buffer, position: number): ConfChange | null {
     return JSON.parse(Buffer.from(decoded.context).toString()) as ConfChange
   } catch {
     throw new CorruptMessageError('a change of members that cannot be read', position)
+  }
+}
+
+function recordAt(bytes: Buffer, position: number): LogRecord | null {
+  try {
+    return decodeBatchSync(bytes, position).next()
+  } catch (error) {
+    if (error instanceof CorruptMessageError || !isStratalogError(error)) throw error
+    throw new CorruptMessageError(`a control batch that cannot be read: ${error.message}`, position)
   }
 }
 

@@ -387,7 +387,8 @@ export class RaftGroup implements Ticked, AddressedGroup {
 
   #step(message: Message<Buffer>): StepResult {
     // A message may replace entries: the listener must have heard of those before, to be told that they are cut.
-    if (this.#undrainedBytes > 0) this.#drain()
+    // And a node that is to take over must have put into force what was committed by the message before.
+    if (this.#undrainedBytes > 0 || message.type === 'timeout-now') this.#drain()
     this.#liveness.heard(message.from)
     const result = this.#node.step(message)
     const lost = this.#evidence.weigh(message, result, this.#node)

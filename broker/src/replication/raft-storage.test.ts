@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { toOffset } from '@stratalog/proto'
+import { toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { confStateOf, type HardState } from 'raft-ts'
 import { FlushScheduler } from '../log/flush-scheduler.ts'
 import { DEFAULT_LOG_CONFIG } from '../log/log-config.ts'
@@ -183,6 +183,44 @@ test('old boundaries are known once they were looked up', async () => {
   storage.noteTruncated(50)
   assert.equal(storage.knows(55), false)
   await log.close()
+})
+
+test('what was being loaded when the log was cut is not served afterwards', async () => {
+  const log = await filledLog(0)
+  const { storage } = await storageOver(log)
+  assert.equal(storage.entries(0, 6, 1e6), 'pending')
+  storage.noteTruncated(4)
+  const cut = log.truncateTo(toOffset(4))
+  await settled()
+  await cut
+  log.append([dataBatch({ baseOffset: 4, epoch: 3, recordCount: 2 })])
+  await log.flush()
+  let entries = storage.entries(4, 6, 1e6)
+  await settled()
+  if (entries === 'pending') entries = storage.entries(4, 6, 1e6)
+  assert.ok(typeof entries !== 'string')
+  assert.deepEqual(
+    entries.map(({ base, term }) => [base, term]),
+    [[4, 3]],
+  )
+  await log.close()
+})
+
+test('what is taken away while it is being loaded is no failure', async () => {
+  for (const takeAway of [
+    (log: PartitionLog) => log.deleteTo(toOffset(3)),
+    (log: PartitionLog) => log.resetTo(toOffset(50), { epoch: toLeaderEpoch(2), startOffset: toOffset(49) }),
+  ]) {
+    const log = await filledLog(0)
+    let loads = 0
+    const { storage } = await storageOver(log, { onLoaded: () => loads++ })
+    assert.equal(storage.entries(0, 6, 1e6), 'pending')
+    await takeAway(log)
+    await settled()
+    assert.equal(loads, 1)
+    assert.equal(storage.entries(0, 6, 1e6), 'compacted')
+    await log.close()
+  }
 })
 
 test('boundaries: exact for what was appended, starts of epochs for what is older', async () => {

@@ -49,6 +49,10 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
   readonly #pages = new LoadedPages()
   readonly #wanted: Wanted[] = []
   #loading = false
+  /** Where the log was cut while a page was being loaded: what was read beyond it is gone. */
+  #cutWhileLoading = Number.POSITIVE_INFINITY
+  /** Of batches that are older, or were there before the start, only where an epoch began is known. */
+  readonly boundaries = 'some'
 
   constructor(options: RaftStorageOptions) {
     this.#options = options
@@ -133,6 +137,7 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
   noteTruncated(endOffset: number): void {
     this.#boundaries.truncateTo(endOffset)
     this.#pages.truncateTo(endOffset)
+    this.#cutWhileLoading = Math.min(this.#cutWhileLoading, endOffset)
   }
 
   /** Lets go of pages that nobody asks for any more. To be called now and then. */
@@ -165,11 +170,12 @@ export class RaftStorage implements RaftStoragePort<Buffer> {
 
   async #load({ from, to, maxBytes }: Wanted): Promise<void> {
     const { log, catchUp, onLoaded } = this.#options
+    this.#cutWhileLoading = Number.POSITIVE_INFINITY
     try {
       const endOffset: Offset = toOffset(Math.min(to, this.endPosition()))
       const { bytes, sizeBytes } = await log.read(toOffset(from), endOffset, maxBytes)
       catchUp.spend(sizeBytes)
-      this.#pages.add(entriesIn(bytes))
+      this.#pages.add(entriesIn(bytes).filter(({ end }) => end <= this.#cutWhileLoading))
     } catch (error) {
       // Retention went by, or the log was cut: the core asks again and is told.
       if (!(error instanceof LogOffsetOutOfRangeError || error instanceof LogClosedError)) throw error

@@ -19,8 +19,8 @@ export interface ClusterCommands {
   ): Promise<unknown>
   /** Errors: UNKNOWN_TOPIC_OR_PARTITION, NO_REASSIGNMENT_IN_PROGRESS, NOT_CONTROLLER. */
   cancelMove(topic: string, partition: number): Promise<unknown>
-  /** Begins or ends a maintenance. Errors: BROKER_ID_NOT_REGISTERED, NOT_CONTROLLER, or what a quorum would be lost with. */
-  drainBroker(brokerId: number, drained: boolean, validateOnly?: boolean): Promise<unknown>
+  /** Begins or ends a maintenance. Errors: BROKER_ID_NOT_REGISTERED, QUORUM_WOULD_BE_LOST unless forced, NOT_CONTROLLER. */
+  drainBroker(brokerId: number, drained: boolean, validateOnly?: boolean, force?: boolean): Promise<unknown>
   /** Begins to empty a broker for good, or ends it. Errors: as {@link drainBroker}, and INVALID_REPLICATION_FACTOR. */
   decommissionBroker(brokerId: number, decommissioning: boolean, validateOnly?: boolean): Promise<unknown>
 }

@@ -1,2 +1,7 @@
-/** `@stratalog/broker/testing`: a real broker for tests, in this process. */
+/** `@stratalog/broker/testing`: a real broker for tests, in this process, and disks that fail for broker processes. */
+
+export { NodeFileSystem } from '../storage/node-file-system.ts'
+export { seededRandom } from './fake-disk.ts'
+export { type DiskFaults, FaultyFileSystem } from './faulty-file-system.ts'
+export { LossyFileSystem, type PowerLossReport } from './lossy-file-system.ts'
 export { startTestBroker, type TestBroker, type TestBrokerOptions } from './test-broker.ts'

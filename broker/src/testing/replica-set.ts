@@ -24,6 +24,7 @@ import { type CrashLoss, seededRandom } from './fake-disk.ts'
 import { FakeFileSystem } from './fake-file-system.ts'
 import { ManualClock, turn } from './manual-clock.ts'
 import { MemoryStore } from './memory-store.ts'
+import { quietConfig } from './quiet-config.ts'
 
 /** Of the only partition. */
 export const REPLICA_TOPIC_ID = '0123456789abcdef0123456789abcdef'
@@ -106,6 +107,9 @@ export class ReplicaSet {
     await this.open(brokerId)
     return host
   }
+
+  /** Lets everything settle that needs no message and no time. */
+  readonly settle: () => Promise<void> = turn
 
   host(brokerId: number): ReplicaHost {
     return this.hosts.get(brokerId)!
@@ -324,7 +328,7 @@ export class ReplicaSet {
       partition: 0,
       generation: host.generation,
       initialVoters: isFounder ? this.#founders : null,
-      config: { ...DEFAULT_CONFIG, ...this.#options.config },
+      config: quietConfig(this.#options.config),
       directory: REPLICA_DIRECTORY,
     }
   }
@@ -350,17 +354,6 @@ export class ReplicaSet {
       logger: { info: silent, warn: silent, error: silent },
     }
   }
-}
-
-const DEFAULT_CONFIG: PartitionConfig = {
-  retentionMs: -1,
-  retentionBytes: -1,
-  segmentBytesMax: 1 << 30,
-  segmentMaxAgeMs: 1e12,
-  indexIntervalBytes: 4096,
-  maxMessageBytes: 1 << 20,
-  timestampType: 'CreateTime',
-  flushPolicy: 'fsync',
 }
 
 function linkOf(a: number, b: number): string {

@@ -38,7 +38,12 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
   }
   const start = (port: number): Promise<Broker> => {
-    const quiet = { 'peer.listen': '127.0.0.1:0', 'log.level': 'silent', 'reflection.enabled': false, 'shutdown.grace.ms': 2000 }
+    const quiet = {
+      'peer.listen': '127.0.0.1:0',
+      'log.level': 'silent',
+      'reflection.enabled': false,
+      'shutdown.grace.ms': 2000,
+    }
     const flags = { ...quiet, ...options.settings, 'data.dir': dataDir }
     return Broker.start(loadConfig({ flags: { listen: `127.0.0.1:${port}`, ...flags } }), options.dependencies)
   }

@@ -37,6 +37,7 @@ export class ScriptedBroker implements AsyncDisposable {
   topicId: Buffer = Buffer.alloc(16, 1)
   /** Port that metadata names as the leader's; its own unless set. */
   leaderPort: number | null = null
+  leaderEpoch = 1
   /** Whether metadata knows the topic. */
   topicExists = true
   startFault: StartFault = () => null
@@ -133,7 +134,7 @@ export class ScriptedBroker implements AsyncDisposable {
     }
     const partitions = this.logs.map((_, partition) => ({
       partition,
-      leader: { leaderId: 1, leaderEpoch: 1, endpoint },
+      leader: { leaderId: 1, leaderEpoch: this.leaderEpoch, endpoint },
       replicas: [1],
     }))
     return { topics: [{ name: 't', topicId: this.topicId, partitions }], brokers: [endpoint] }

@@ -15,5 +15,8 @@ export function clusterCommand(): Command {
   withClusterOptions(
     cluster.command('health').description('exit status 0 only when the cluster is healthy; says what is wrong'),
   ).action(async (options: ClusterOptions) => (await actions()).checkHealth(options))
+  withClusterOptions(
+    cluster.command('quorum').description("show the replicas of the cluster's own metadata, and how far each is"),
+  ).action(async (options: ClusterOptions) => (await actions()).showQuorum(options))
   return cluster
 }

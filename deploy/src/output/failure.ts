@@ -30,8 +30,8 @@ export function describeFailure(thrown: unknown): Failure {
     return { code, message, hint, retriable, metadata, exitStatus: exitStatusOf(code) }
   }
   if (thrown instanceof CommandError) {
-    const { code, message, hint, exitStatus } = thrown
-    return { code, message, hint, retriable: false, metadata: {}, exitStatus }
+    const { code, message, hint, exitStatus, metadata } = thrown
+    return { code, message, hint, retriable: false, metadata, exitStatus }
   }
   if (thrown instanceof Error) {
     const operational = operationalFields(thrown)

@@ -1,8 +1,7 @@
 /**
  * What `stratalog topic` does: one call of the admin API each, and its result printed.
  */
-import { createInterface } from 'node:readline/promises'
-import { isStratalogError, type TopicMetadata } from '@stratalog/client'
+import { isStratalogError, type PartitionDescription, type TopicMetadata } from '@stratalog/client'
 import { withClient } from '../cluster/connect.ts'
 import { usageError } from '../command-error.ts'
 import type { ClusterOptions } from '../commands/shared-options.ts'
@@ -13,9 +12,10 @@ import type {
   TopicDeleteOptions,
   TopicListOptions,
 } from '../commands/topic.ts'
+import { confirm } from '../confirm.ts'
 import { printDone, printListing } from '../output/printer.ts'
 import { formatBytes, formatCount } from '../output/quantity.ts'
-import { printTopicDescriptions, topicAsJson } from './topic-description.ts'
+import { printTopicDescriptions, topicAsJson, withStatus } from './topic-description.ts'
 
 /** `topic create`. */
 export async function createTopic(name: string, options: TopicCreateOptions): Promise<void> {
@@ -37,12 +37,13 @@ export async function createTopic(name: string, options: TopicCreateOptions): Pr
 
 /** `topic list`. */
 export async function listTopics(options: TopicListOptions): Promise<void> {
-  const topics = await withClient(options, ({ admin }) =>
-    admin.listTopics({ includeInternal: options.internal === true }),
+  const includeInternal = options.internal === true
+  const [topics, statuses] = await withClient(options, ({ admin }) =>
+    Promise.all([admin.listTopics({ includeInternal }), admin.describePartitions({ includeInternal })]),
   )
   printListing<TopicMetadata>(
     {
-      rows: topics,
+      rows: topics.map((topic) => withStatus(topic, statuses)),
       columns: [
         { title: 'NAME' },
         { title: 'PARTITIONS', align: 'right' },
@@ -54,6 +55,7 @@ export async function listTopics(options: TopicListOptions): Promise<void> {
         topic.name,
         String(topic.partitions.length),
         String(topic.replicationFactor),
+        // Of the leaders: a broker knows the ends of its own replicas only.
         formatCount(sum(topic, (partition) => (partition.visibleEnd ?? 0) - (partition.logStartOffset ?? 0))),
         formatBytes(sum(topic, (partition) => partition.logBytes)),
       ],
@@ -67,9 +69,10 @@ export async function listTopics(options: TopicListOptions): Promise<void> {
 export async function describeTopics(names: readonly string[], options: ClusterOptions): Promise<void> {
   await withClient(options, async ({ admin }) => {
     const topics = await admin.describeTopics(names)
+    const statuses: PartitionDescription[] = names.length === 0 ? [] : await admin.describePartitions({ topics: names })
     const configs = await Promise.all(names.map((name) => admin.describeTopicConfig(name)))
     printTopicDescriptions(
-      topics.map((topic, index) => ({ topic, configs: configs[index] ?? [] })),
+      topics.map((topic, index) => ({ topic: withStatus(topic, statuses), configs: configs[index] ?? [] })),
       options.output,
     )
   })
@@ -95,14 +98,8 @@ export async function addPartitions(name: string, options: TopicAddPartitionsOpt
 
 /** `topic delete`: asks for the topic's name on a terminal; elsewhere `--yes` is needed. */
 export async function deleteTopic(name: string, options: TopicDeleteOptions): Promise<void> {
-  if (options.yes !== true) {
-    if (!process.stdin.isTTY)
-      throw usageError(`topic ${name} was not deleted`, 'add --yes to delete without being asked')
-    const terminal = createInterface({ input: process.stdin, output: process.stderr })
-    const answer = await terminal.question(`This deletes all records of ${name}. Type its name to go on: `)
-    terminal.close()
-    if (answer.trim() !== name) throw usageError(`topic ${name} was not deleted`, 'what was typed is not its name')
-  }
+  const warning = `This deletes all records of topic ${name}.`
+  await confirm({ warning, name, refusal: `topic ${name} was not deleted` }, options.yes === true)
   await withClient(options, ({ admin }) => admin.deleteTopic(name))
   printDone(`deleted topic ${name}`, { deleted: true, name }, options.output)
 }

@@ -20,6 +20,8 @@ import type {
   CallOptions,
   ClusterDescription,
   ConfigEntry,
+  DecommissionOptions,
+  DrainOptions,
   LeaderDescription,
   NewTopic,
   OffsetAnswer,
@@ -185,10 +187,11 @@ export class AdminClient {
    */
   async drainBroker(
     brokerId: number,
-    how: { readonly undo?: boolean | undefined; readonly validateOnly?: boolean | undefined } = {},
+    how: DrainOptions = {},
     options: CallOptions = {},
   ): Promise<BrokerDescription | null> {
-    const request = { brokerId, undo: how.undo ?? false, validateOnly: how.validateOnly ?? false }
+    const { undo = false, validateOnly = false, force = false } = how
+    const request = { brokerId, undo, validateOnly, force }
     const { broker } = await this.#client.call(AdminService.drainBroker, request, options)
     return broker ? toBroker(broker) : null
   }
@@ -196,10 +199,11 @@ export class AdminClient {
   /** Begins to empty a broker for good, or ends that. Errors: as `drainBroker`, and when the others cannot take its replicas. */
   async decommissionBroker(
     brokerId: number,
-    how: { readonly cancel?: boolean | undefined; readonly validateOnly?: boolean | undefined } = {},
+    how: DecommissionOptions = {},
     options: CallOptions = {},
   ): Promise<BrokerDescription | null> {
-    const request = { brokerId, cancel: how.cancel ?? false, validateOnly: how.validateOnly ?? false }
+    const { cancel = false, validateOnly = false } = how
+    const request = { brokerId, cancel, validateOnly }
     const { broker } = await this.#client.call(AdminService.decommissionBroker, request, options)
     return broker ? toBroker(broker) : null
   }

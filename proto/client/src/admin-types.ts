@@ -184,6 +184,24 @@ export interface PartitionPlacement {
   readonly targetReplicas: readonly number[]
 }
 
+/** How a maintenance begins or ends. */
+export interface DrainOptions {
+  /** End it. */
+  readonly undo?: boolean | undefined
+  /** Check only. */
+  readonly validateOnly?: boolean | undefined
+  /** Even if a partition loses its quorum. */
+  readonly force?: boolean | undefined
+}
+
+/** How a broker begins to be emptied for good, or no longer is. */
+export interface DecommissionOptions {
+  /** Keep it after all. */
+  readonly cancel?: boolean | undefined
+  /** Check only. */
+  readonly validateOnly?: boolean | undefined
+}
+
 /** Who leads a partition. */
 export interface LeaderDescription {
   readonly leaderId: number | null

@@ -8,6 +8,8 @@ export type {
   CallOptions,
   ClusterDescription,
   ConfigEntry,
+  DecommissionOptions,
+  DrainOptions,
   Durability,
   LeaderDescription,
   NewTopic,
@@ -27,7 +29,7 @@ export type {
   ReplicaDescription,
   TopicConfigChange,
 } from './admin-types.ts'
-export { type BackoffOptions, backoffDelayMs, RETRY_BACKOFF } from './backoff.ts'
+export { type BackoffOptions, backoffDelayMs, leaderBackoffDelayMs, RETRY_BACKOFF } from './backoff.ts'
 export { BrokerStream, type StreamHandlers, WRITE_BUFFER_BYTES_MAX, type WriteListeners } from './broker-stream.ts'
 export { Client, type ClientCallOptions, createClient } from './client.ts'
 export type { Purpose } from './connection.ts'

@@ -46,8 +46,10 @@ function switchTo<D>(raft: Raft<D>, result: Extract<MembershipResult, { kind: 'c
     if (raft.options.stepDownOnRemoval) becomeFollower(raft, raft.term, NO_NODE)
     return
   }
+  raft.snapshotsHeld = true
   if (maybeCommit(raft)) broadcastAppend(raft)
   else sendToAll(raft)
+  raft.snapshotsHeld = false
   // Those whose answers reads were waiting for may have been removed.
   releaseReads(raft)
   if (raft.transferTarget !== NO_NODE && !isVoter(raft.confState, raft.transferTarget)) raft.transferTarget = NO_NODE

@@ -99,7 +99,7 @@ export function learnCommit<D>(raft: Raft<D>, message: VoteRequestMessage | Vote
   const { commit, commitTerm: term } = message
   const { log } = raft
   if (raft.role === 'leader' || commit <= log.committed || commit > log.lastEnd()) return
-  if (!log.matches(commit, term) || log.boundaryAtOrBelow(commit) !== commit) return
+  if (!log.matches(commit, term) || log.insideEntry(commit)) return
   log.commitTo(commit)
   if (raft.role !== 'follower' && log.hasUnappliedConfigEntry()) becomeFollower(raft, raft.term, NO_NODE)
 }

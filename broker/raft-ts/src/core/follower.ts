@@ -50,6 +50,11 @@ export function handleAppend<D>(raft: Raft<D>, message: AppendMessage<D>): StepR
   const log = raft.log
   const { prev, prevTerm, entries } = message
   if (prev < log.committed) {
+    // What is committed is in the leader's log, too: only what goes on from there is news.
+    const rest = entries.filter(({ base }) => base >= log.committed)
+    if (rest.length > 0 && rest[0]!.base === log.committed) {
+      return handleAppend(raft, { ...message, prev: log.committed, prevTerm: log.termAt(log.committed), entries: rest })
+    }
     acceptAppend(raft, message.from, log.committed)
     return ACCEPTED
   }
@@ -82,7 +87,7 @@ function appendDefect<D>(raft: Raft<D>, base: Position, conflicting: boolean): s
   if (base < log.committed) {
     return `entries at ${base} differ from what is committed up to ${log.committed}${conflicting ? '' : ' (a gap)'}`
   }
-  if (base < log.lastEnd() && log.boundaryAtOrBelow(base) !== base) return `entries at ${base} begin within an entry`
+  if (base < log.lastEnd() && log.insideEntry(base)) return `entries at ${base} begin within an entry`
   return null
 }
 

@@ -26,8 +26,26 @@ test('it knows the ends in flight, also after wrapping around', () => {
     window.add(end * 3, 1)
     if (end > 10) window.freeUpTo((end - 10) * 3)
   }
-  for (let end = 31 * 3; end <= 40 * 3; end++) assert.equal(window.endsAt(end), end % 3 === 0)
-  assert.equal(window.endsAt(90), false)
+  for (let end = 31 * 3; end <= 40 * 3; end++) assert.equal(window.endAtOrBelow(end), end - (end % 3))
+  assert.equal(window.endAtOrBelow(90), 0)
   window.reset()
-  assert.equal(window.endsAt(120), false)
+  assert.equal(window.endAtOrBelow(120), 0)
+})
+
+test('after a setback the window opens anew, one more with each message that arrives', () => {
+  const window = new Inflights(4, Number.POSITIVE_INFINITY)
+  window.narrow()
+  let end = 0
+  const sent: number[] = []
+  for (let round = 0; round < 5; round++) {
+    let count = 0
+    for (; !window.full(); count++) window.add(++end, 1)
+    sent.push(count)
+    window.freeUpTo(end)
+  }
+  assert.deepEqual(sent, [1, 2, 4, 4, 4])
+  window.narrow()
+  window.widen()
+  window.add(++end, 1)
+  assert.equal(window.full(), false)
 })

@@ -1,7 +1,12 @@
 /**
  * The sliding window of append messages in flight to one follower, bounded in messages and in bytes.
  *
+ * After a setback the window opens anew from a single message, one more with each that arrives (as TCP does). A link that
+ * reorders makes a follower reject whatever overtook: sending a whole window again for each of those answers would
+ * breed as many more, without end.
+ *
  * Invariant: ends are added in increasing order; freeing one frees all before it.
+ * Invariant: 1 <= countLimit <= countMax.
  * A ring that grows to what is used, so that ten thousand idle groups cost nothing.
  */
 
@@ -17,9 +22,12 @@ export class Inflights {
   #head = 0
   #count = 0
   #bytes = 0
+  /** Messages that may be in flight for now. */
+  #countLimit: number
 
   constructor(countMax: number, bytesMax: number) {
     this.#countMax = countMax
+    this.#countLimit = countMax
     this.#bytesMax = bytesMax
   }
 
@@ -29,7 +37,7 @@ export class Inflights {
 
   /** True when nothing more may be sent. */
   full(): boolean {
-    return this.#count === this.#countMax || (this.#count > 0 && this.#bytes >= this.#bytesMax)
+    return this.#count >= this.#countLimit || (this.#count > 0 && this.#bytes >= this.#bytesMax)
   }
 
   /** Notes a message that carries the log up to `end`. */
@@ -49,22 +57,34 @@ export class Inflights {
       this.#bytes -= this.#sizes[this.#head]!
       this.#head = (this.#head + 1) % this.#ends.length
       this.#count--
+      if (this.#countLimit < this.#countMax) this.#countLimit++
     }
   }
 
-  /** True if a message in flight ends exactly at `end`. */
-  endsAt(end: Position): boolean {
+  /** The greatest end in flight at or below `end`, 0 if there is none. */
+  endAtOrBelow(end: Position): Position {
     let low = 0
     let high = this.#count
     const size = this.#ends.length
     while (low < high) {
       const mid = (low + high) >> 1
-      if (this.#ends[(this.#head + mid) % size]! < end) low = mid + 1
+      if (this.#ends[(this.#head + mid) % size]! <= end) low = mid + 1
       else high = mid
     }
-    return low < this.#count && this.#ends[(this.#head + low) % size] === end
+    return low === 0 ? 0 : this.#ends[(this.#head + low - 1) % size]!
   }
 
+  /** What was sent is in doubt: begins with one message, and opens again as answers come. */
+  narrow(): void {
+    this.#countLimit = 1
+  }
+
+  /** The whole window is open again. */
+  widen(): void {
+    this.#countLimit = this.#countMax
+  }
+
+  /** Nothing is in flight any more. */
   reset(): void {
     this.#head = 0
     this.#count = 0

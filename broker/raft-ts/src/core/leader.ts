@@ -2,7 +2,7 @@
  * What a leader does with messages of its own term: it follows the progress of each peer, commits, and sends more.
  */
 
-import { NO_NODE, type NodeId } from './ids.ts'
+import { NO_NODE, type NodeId, type Position } from './ids.ts'
 import type { AppendAcceptedMessage, AppendRejectedMessage, HeartbeatResponseMessage, Message } from './messages.ts'
 import type { Progress } from './progress.ts'
 import { takeForwarded } from './proposals.ts'
@@ -56,14 +56,15 @@ function heard<D>(raft: Raft<D>, peer: Progress): void {
 }
 
 function handleAccepted<D>(raft: Raft<D>, peer: Progress, message: AppendAcceptedMessage): StepResult {
-  const { end } = message
   const log = raft.log
-  if (end > log.lastEnd()) {
-    const detail = `${message.from} has a log up to ${end}, but this one ends at ${log.lastEnd()}`
+  if (message.end > log.lastEnd()) {
+    const detail = `${message.from} has a log up to ${message.end}, but this one ends at ${log.lastEnd()}`
     return { kind: 'refused', reason: 'impossible', detail }
   }
-  if (end > peer.match && !isBoundary(raft, peer, end)) {
-    return { kind: 'refused', reason: 'impossible', detail: `${message.from} accepted up to ${end}, within an entry` }
+  const end = acceptedEnd(raft, peer, message.end)
+  if (end === null) {
+    const detail = `${message.from} accepted up to ${message.end}, within an entry`
+    return { kind: 'refused', reason: 'impossible', detail }
   }
   heard(raft, peer)
   // A repeated answer still ends probing, or a peer that was lost sight of for a moment would stay slow.
@@ -98,10 +99,15 @@ function handleAccepted<D>(raft: Raft<D>, peer: Progress, message: AppendAccepte
   return ACCEPTED
 }
 
-function isBoundary<D>(raft: Raft<D>, peer: Progress, end: number): boolean {
+/** The boundary up to which a peer's answer vouches for its log; null if the answer cannot be true. */
+function acceptedEnd<D>(raft: Raft<D>, peer: Progress, end: Position): Position | null {
   const log = raft.log
-  if (end === log.lastEnd() || peer.inflights.endsAt(end)) return true
-  return end < log.start() || log.boundaryAtOrBelow(end) === end
+  if (end <= peer.match || end === log.lastEnd() || end < log.start()) return end
+  const sent = peer.sentAtOrBelow(end)
+  if (sent === end) return end
+  if (log.insideEntry(end)) return null
+  // With a boundary that storage does not know it vouches for the last one before that is known.
+  return Math.max(sent, log.boundaryAtOrBelow(end))
 }
 
 function tellCommit<D>(raft: Raft<D>, peer: Progress): void {
@@ -127,7 +133,9 @@ function handleRejected<D>(raft: Raft<D>, peer: Progress, message: AppendRejecte
   }
   const bounded = Math.min(hint, log.lastEnd())
   // Where this log has a later term than the follower has at `hint`, the two cannot agree: skip those terms at once.
-  let probe = hintTerm > 0 ? log.lastAtMostTerm(bounded, hintTerm) : floorBoundary(raft, bounded)
+  let probe = floorBoundary(raft, hintTerm > 0 ? log.lastAtMostTerm(bounded, hintTerm) : bounded)
+  // A boundary that storage does not know may have been rounded down past what is known to match.
+  if (bounded >= peer.match) probe = Math.max(probe, peer.match)
   if (probe >= prev) probe = log.boundaryBelow(Math.min(prev, log.lastEnd()))
   if (!peer.maybeDecrease(prev, probe)) return
   if (raft.tracing) raft.trace({ kind: 'progress-decreased', term: raft.term, peer: peer.id, position: peer.next })
@@ -135,7 +143,7 @@ function handleRejected<D>(raft: Raft<D>, peer: Progress, message: AppendRejecte
   sendAppend(raft, peer, true)
 }
 
-function floorBoundary<D>(raft: Raft<D>, position: number): number {
+function floorBoundary<D>(raft: Raft<D>, position: Position): Position {
   return position <= raft.log.start() ? position : raft.log.boundaryAtOrBelow(position)
 }
 

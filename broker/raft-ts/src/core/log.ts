@@ -38,6 +38,8 @@ export class RaftLog<D> {
   applied: Position
   /** End of the last config entry in force. */
   confPosition: Position
+  /** End of the newest config entry that came into force since this node was made; 0 when none has. */
+  confChangedAt: Position = 0
   configEntries: Entry<D>[] = []
   /** Committed entries are being loaded from storage: nothing can be handed out until `loaded`. */
   #loading = false
@@ -100,6 +102,12 @@ export class RaftLog<D> {
     return this.storage.boundaryAtOrBelow(position)
   }
 
+  /** True if `position`, which lies in [start, lastEnd], is known to fall inside an entry. */
+  insideEntry(position: Position): boolean {
+    if (position < this.unstable.from && this.storage.boundaries === 'some') return false
+    return this.boundaryAtOrBelow(position) !== position
+  }
+
   /** The greatest boundary strictly below `position`; 0 at 0. */
   boundaryBelow(position: Position): Position {
     if (position <= this.start()) return Math.max(0, position - 1)
@@ -113,15 +121,16 @@ export class RaftLog<D> {
   }
 
   /**
-   * Greatest boundary at or below `position` whose entry's term is at most `term`: where two logs may still agree, given
-   * one (position, term) of the other. Terms only grow along a log, so a binary search finds it.
+   * Greatest position at or below `position` whose entry's term is at most `term`: where two logs may still agree, given
+   * one (position, term) of the other. Terms only grow along a log, so a binary search finds it. It may lie inside an
+   * entry: whoever sends from there rounds it down.
    *
    * @returns a position below the start when everything known here has a later term.
    */
   lastAtMostTerm(position: Position, term: Term): Position {
     const start = this.start()
     if (position < start) return position
-    if (this.termAt(position) <= term) return this.boundaryAtOrBelow(position)
+    if (this.termAt(position) <= term) return position
     if (this.termAt(start) > term) return Math.max(0, start - 1)
     let low = start
     let high = position
@@ -233,6 +242,7 @@ export class RaftLog<D> {
 
   /** The config entry that ends at `end` (and all before it) is in force. */
   configAppliedTo(end: Position): void {
+    this.confChangedAt = Math.max(this.confChangedAt, end)
     this.confPosition = Math.max(this.confPosition, end)
     while (this.configEntries.length > 0 && this.configEntries[0]!.end <= end) this.configEntries.shift()
   }

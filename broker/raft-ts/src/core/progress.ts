@@ -27,6 +27,8 @@ export class Progress {
   heardAt: number
   /** No more appends until an answer or a heartbeat answer: a probe is out, or the window is full. */
   flowPaused = false
+  /** End of the latest probe. */
+  probeEnd: Position = 0
   /** Position of the snapshot under way, 0 when none. */
   pendingSnapshot: Position = 0
   /** Leader's tick count when a hand-over without state was sent; Infinity for a snapshot, whose sender reports on it. */
@@ -54,6 +56,8 @@ export class Progress {
     this.match = 0
     this.next = logEnd
     this.#enter('probe')
+    this.inflights.widen()
+    this.probeEnd = 0
     this.recentActive = false
     this.heardAt = Number.NEGATIVE_INFINITY
     this.sentCommit = 0
@@ -64,6 +68,7 @@ export class Progress {
   /** After a snapshot that arrived, probe from it; otherwise from what is known to match. */
   becomeProbe(): void {
     const from = this.state === 'snapshot' ? Math.max(this.match, this.pendingSnapshot) : this.match
+    if (this.state === 'replicate') this.inflights.narrow()
     this.#enter('probe')
     this.next = from
     this.sentCommit = Math.min(this.sentCommit, from)
@@ -99,9 +104,19 @@ export class Progress {
       }
       // A message that fills the window, or is sent into a full one, is a probe: pause until something is heard.
       this.flowPaused = this.inflights.full()
-    } else if (end > this.next) {
-      this.flowPaused = true
+    } else {
+      this.probeEnd = end
+      if (end > this.next) this.flowPaused = true
     }
+  }
+
+  /** The greatest end at or below `position` of what was sent lately: a boundary, whether or not storage knows it. */
+  sentAtOrBelow(position: Position): Position {
+    let end = this.inflights.endAtOrBelow(position)
+    for (const sent of [this.match, this.next, this.probeEnd, this.pendingSnapshot]) {
+      if (sent <= position && sent > end) end = sent
+    }
+    return end
   }
 
   /** Whether the commit position `commit` would be news to the replica. */

@@ -73,6 +73,11 @@ export class Raft<D> {
 
   /** Leader: appends are due at the next Ready, gathered into as few messages as will do. */
   sendsPending = false
+  /**
+   * Leader: a change of membership is being put into force. Whoever applies it learns of the new configuration only when
+   * that is done: a snapshot made before would have the change behind it, and the old configuration in it.
+   */
+  snapshotsHeld = false
 
   /** Leader: latest read round; its heartbeats may not have left yet while `readRoundOpen`. */
   readRound = 0

@@ -43,7 +43,7 @@ export interface PersistRequest<D> {
   readonly truncateTo: Position | null
   /** Entries to append; contiguous, starting at the end of the (truncated) log. */
   readonly entries: readonly Entry<D>[]
-  /** Replace the whole log: it begins (and ends) at the snapshot's position. Never together with `entries`. */
+  /** Replace the whole log: it begins (and ends) at the snapshot's position, and goes on from there with `entries`. */
   readonly snapshot: Snapshot | null
   /** False when only the commit position changed: it may be written without a sync. */
   readonly mustSync: boolean

@@ -7,6 +7,7 @@
 import type { Entry } from './entry.ts'
 import { entrySizeBytes } from './entry.ts'
 import type { NodeId, Position } from './ids.ts'
+import { invariant } from './invariant.ts'
 import type { Progress } from './progress.ts'
 import type { Raft } from './raft.ts'
 import type { Snapshot } from './storage.ts'
@@ -116,7 +117,20 @@ function sendSnapshotOf<D>(raft: Raft<D>, peer: Progress, snapshot: Snapshot | '
 }
 
 function currentSnapshot<D>(raft: Raft<D>): Snapshot | 'unavailable' {
-  return raft.log.unstable.snapshot ?? raft.log.storage.snapshot()
+  if (raft.snapshotsHeld) {
+    raft.sendsPending = true
+    return 'unavailable'
+  }
+  const snapshot = raft.log.storage.snapshot()
+  if (snapshot === 'unavailable') return snapshot
+  const { position, confPosition } = snapshot
+  // Whoever begins from it would act on a configuration of the past, whose majorities need not meet those of today.
+  invariant(
+    position < raft.log.confChangedAt || confPosition >= raft.log.confChangedAt,
+    () =>
+      `snapshot at ${position} has the configuration of ${confPosition}: it misses the change at ${raft.log.confChangedAt}`,
+  )
+  return snapshot
 }
 
 function startOfLog<D>(raft: Raft<D>): Snapshot | 'unavailable' {

@@ -71,7 +71,10 @@ export class SnapshotSender {
     this.#sent = Math.max(this.#sent, nextOffset)
   }
 
-  /** Something was lost: sends again from where the receiver is. */
+  /**
+   * Something was lost: sends again from where the receiver is. Not to be called for every `gap`: each chunk that has
+   * overtaken another is answered with one. Once per `nextOffset` is enough, and again when nothing was heard for a while.
+   */
   resumeAt(nextOffset: number): void {
     if (!isPosition(nextOffset) || nextOffset > this.#data.length) return
     this.#acknowledged = nextOffset
@@ -80,7 +83,7 @@ export class SnapshotSender {
   }
 }
 
-/** Puts chunks together. */
+/** Puts chunks together. When nothing more comes of an unfinished state, make a new receiver: it is kept for ever. */
 export class SnapshotReceiver {
   readonly #bytesMax: number
   #position: Position = 0

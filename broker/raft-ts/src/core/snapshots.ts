@@ -37,11 +37,7 @@ function restore<D>(raft: Raft<D>, snapshot: Snapshot): boolean {
   // A node that was never told who the members are takes even a snapshot of nothing, for its configuration.
   const configured = raft.confState.voters.length > 0
   if (configured ? snapshot.position <= committed : snapshot.position < committed) return false
-  if (
-    configured &&
-    raft.log.matches(snapshot.position, snapshot.term) &&
-    raft.log.boundaryAtOrBelow(snapshot.position) === snapshot.position
-  ) {
+  if (configured && raft.log.matches(snapshot.position, snapshot.term) && !raft.log.insideEntry(snapshot.position)) {
     // The log has it all already: only the commit position was behind.
     traceSnapshot(raft, 'snapshot-fast-forwarded', snapshot)
     raft.log.commitTo(snapshot.position)

@@ -91,7 +91,8 @@ function meetHigherTerm<D>(raft: Raft<D>, message: Message<D>): boolean {
 
 function meetLowerTerm<D>(raft: Raft<D>, message: Message<D>): void {
   const { checkQuorum, preVote, group } = raft.options
-  if ((checkQuorum || preVote) && (message.type === 'append' || message.type === 'heartbeat')) {
+  const { type } = message
+  if ((checkQuorum || preVote) && (type === 'append' || type === 'heartbeat' || type === 'quiesce')) {
     // Its sender would never hear of this term otherwise: votes are ignored in its favour, and pre-votes spread no term.
     raft.sendAfterPersist({ type: 'stale-term', group, from: raft.id, to: message.from, term: raft.term })
     return

@@ -50,6 +50,7 @@ export interface RaftStorage<D> {
   initialState(): InitialState<D>
   /**
    * Entries from boundary `from` (inclusive) to boundary `to` (exclusive), at most `maxBytes` but always at least one.
+   * They may be fewer than would fit: those that are in memory, say.
    *
    * @returns `compacted` when `from` lies below {@link startPosition}; `pending` when they must be loaded first: call
    * `RawNode.storageReady()` once they are.
@@ -66,8 +67,19 @@ export interface RaftStorage<D> {
   startPosition(): Position
   /** Where the log ends. */
   endPosition(): Position
-  /** The greatest entry boundary at or below `position`; the start and the end of the log are boundaries. */
+  /**
+   * The greatest entry boundary at or below `position`; the start and the end of the log are boundaries. A storage that
+   * would have to read its log to know may answer with a lower one, if it says so in {@link boundaries}.
+   */
   boundaryAtOrBelow(position: Position): Position
-  /** The newest snapshot (or, in a plain log, its start with `data` null); `unavailable` to be asked again later. */
+  /**
+   * Whether `boundaryAtOrBelow` knows every boundary (the default) or just `some`. With some, a node takes the word of
+   * its peers for where entries end, instead of refusing what falls inside of one.
+   */
+  readonly boundaries?: 'all' | 'some'
+  /**
+   * The newest snapshot (or, in a plain log, its start with `data` null); `unavailable` to be asked again later. Its
+   * configuration is the one in force at its position. Never called from within `RawNode.applyConfChange`.
+   */
   snapshot(): Snapshot | 'unavailable'
 }

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { confStateOf } from '../core/conf-change.ts'
 import type { Entry } from '../core/entry.ts'
+import type { Position, Term } from '../core/ids.ts'
+import type { Snapshot } from '../core/storage.ts'
 import { MemoryStorage } from '../memory-storage.ts'
 import { RawNode } from '../raw-node.ts'
-import { logOf, MemoryGroup } from '../testing/memory-group.ts'
+import { logOf, MemoryGroup, type MemoryMember } from '../testing/memory-group.ts'
 
 test('what a Ready hands out is not what the next one is filled from', () => {
   const group = new MemoryGroup({ voters: [1, 2] })
@@ -45,6 +47,107 @@ test('a new member is caught up by a snapshot that was taken before it was one',
   group.settle()
   group.tickAll(3)
   assert.deepEqual(group.at(3).node.status().confState.voters, [1, 2, 3])
+})
+
+/** A snapshot made when asked for, as an application does that keeps none ready; the position moves entry by entry. */
+function snapshotOnDemand(member: MemoryMember): () => Snapshot {
+  return () => {
+    const { confState, confPosition = 0 } = member.storage.initialState()
+    const { end, term } = member.applied[member.applied.length - 1]!
+    return { position: end, term, confState, confPosition, data: 'state' }
+  }
+}
+
+test('a snapshot for a new member is asked for once its configuration is known', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3] })
+  group.elect(1)
+  for (const data of ['a', 'b']) group.propose(1, data)
+  group.settle()
+  const member = group.at(1)
+  member.storage.compactTo(3)
+  member.storage.snapshot = snapshotOnDemand(member)
+  const { node } = member
+  const result = node.proposeConfChange({ transition: 'explicit', steps: [{ kind: 'add-learner', id: 3 }] })
+  assert.equal(result.kind, 'accepted')
+  group.settle()
+  group.tickAll(3)
+  assert.deepEqual(group.at(3).node.status().confState, node.status().confState)
+})
+
+test('a snapshot that misses a change which this node has in force is never sent', () => {
+  const group = new MemoryGroup({ voters: [1, 2], spares: [3] })
+  group.elect(1)
+  group.propose(1, 'a')
+  group.settle()
+  const { storage, node } = group.at(1)
+  storage.compactTo(2)
+  const confState = confStateOf([1, 2])
+  storage.snapshot = () => ({ position: storage.endPosition(), term: 1, confState, confPosition: 0, data: 'state' })
+  node.proposeConfChange({ transition: 'auto', steps: [{ kind: 'add-learner', id: 3 }] })
+  assert.throws(() => group.settle(), /misses the change at 3/)
+})
+
+/** A storage that knows where its log begins and ends, and no other boundary. */
+function forgetBoundaries(storage: MemoryStorage<string>): void {
+  const ends = (position: Position): Position =>
+    position >= storage.endPosition() ? storage.endPosition() : storage.startPosition()
+  Object.defineProperty(storage, 'boundaries', { value: 'some' })
+  storage.boundaryAtOrBelow = ends
+}
+
+test('a leader brings up a follower though storage has forgotten where entries end', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], raft: { maxBytesPerMessage: 0, maxInflightMessages: 2 } })
+  group.elect(1)
+  group.isolate(3)
+  for (const data of ['a', 'b', 'c', 'd', 'e', 'f']) group.propose(1, data, 5)
+  group.settle()
+  group.heal()
+  forgetBoundaries(group.at(1).storage)
+  group.tickAll(5)
+  assert.equal(group.at(3).node.commit, 31)
+})
+
+test('a follower that has forgotten where entries end still replaces its tail', () => {
+  // Node 3 led term 1 and wrote two entries that nobody else has; the others went on in term 2.
+  const logs = { 1: [1, 2], 2: [1, 2], 3: [1, 1, 1] }
+  const state = (term: Term) => ({ term, vote: null, commit: 0 })
+  const group = new MemoryGroup({ voters: [1, 2, 3], logs, hardStates: { 1: state(2), 2: state(2), 3: state(1) } })
+  const { storage } = group.at(3)
+  Object.defineProperty(storage, 'boundaries', { value: 'some' })
+  const exact = storage.boundaryAtOrBelow.bind(storage)
+  storage.boundaryAtOrBelow = (position) => (position >= storage.endPosition() ? exact(position) : 0)
+  storage.truncateTo = ((truncate) => (position: Position) => {
+    storage.boundaryAtOrBelow = exact
+    truncate.call(storage, position)
+  })(storage.truncateTo)
+  group.elect(1)
+  group.tickAll(5)
+  assert.equal(group.at(3).node.commit, group.at(1).node.commit)
+})
+
+test('a snapshot of what a log has, forgotten boundaries or not, takes nothing away from it', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], logs: { 2: [1, 1, 1, 1] } })
+  const { node, storage } = group.at(2)
+  forgetBoundaries(storage)
+  const snapshot = { position: 2, term: 1, confState: confStateOf([1, 2, 3]), confPosition: 0, data: 'state' }
+  node.step({ type: 'snapshot', group: 0, from: 1, to: 2, term: 1, snapshot })
+  group.pump(2)
+  assert.deepEqual([storage.startPosition(), storage.endPosition(), node.commit], [0, 4, 2])
+})
+
+test('a node of a later term gets the attention of a leader that only ever says that all is quiet', () => {
+  const group = new MemoryGroup({ voters: [1, 2, 3], raft: { preVote: false, quiesceAfterTicks: 1 } })
+  group.elect(1)
+  group.tickAll(5)
+  group.isolate(3)
+  group.at(3).node.peerLost(1)
+  group.tick(3, 25)
+  group.drop()
+  group.heal()
+  group.tickAll(100)
+  const states = [1, 2, 3].map((id) => group.at(id).node.status())
+  assert.equal(new Set(states.map(({ term }) => term)).size, 1)
+  assert.ok(states.every(({ quiescent }) => quiescent))
 })
 
 test('a snapshot that arrives when the log already begins after it is followed by a newer one', () => {

@@ -4,7 +4,7 @@
  * A storage is tried through a {@link StorageDriver}, which also knows how to write to it and how to restart it. Checks
  * use only entries that a Raft core would write.
  */
-import { confStateOf } from '../core/conf-change.ts'
+import { type ConfState, confStateOf } from '../core/conf-change.ts'
 import type { Entry } from '../core/entry.ts'
 import { entrySizeBytes } from '../core/entry.ts'
 import type { Position, Term } from '../core/ids.ts'
@@ -18,6 +18,8 @@ export interface StorageDriver<D> {
   write(request: PersistRequest<D>): Promise<void> | void
   /** Drops the log below a boundary; `null` for a storage that never does. */
   compactTo: ((position: Position) => Promise<void> | void) | null
+  /** Remembers the configuration in force after the config entry that ends at `end`; left out where members never change. */
+  saveConfState?(confState: ConfState, end: Position): Promise<void> | void
   /** The same storage after a restart of its process: everything written must be there. */
   reopen(): Promise<StorageDriver<D>> | StorageDriver<D>
   close(): Promise<void> | void
@@ -25,10 +27,12 @@ export interface StorageDriver<D> {
 
 /** Makes storages and payloads for the suite. */
 export interface StorageHarness<D> {
-  /** A new, empty log that begins at 0, with voter 1. */
+  /** A new, empty log that begins at 0, with voters 1, 2 and 3. */
   create(): Promise<StorageDriver<D>> | StorageDriver<D>
   /** A payload for offsets [base, end) of about `bytes` bytes, the same for the same arguments. */
   payload(base: Position, end: Position, term: Term, bytes: number): D
+  /** Size of a payload as the storage counts it, in bytes. Default: as many as were asked for. */
+  sizeOf?(payload: D): number
   /** Whether two payloads are the same. */
   equal(a: D, b: D): boolean
   /** Whether the storage takes snapshots with state (`data` other than null). Default true. */
@@ -58,10 +62,11 @@ export function storageConformance<D>(harness: StorageHarness<D>): StorageCheck[
     check('an empty log begins and ends at 0, term 0', emptyLog),
     check('appended entries are read back as they were, spans and all', readBack),
     check('terms are known at every position, within spans too', terms),
-    check('boundaries round down', boundaries),
+    check('boundaries round down, to the next one or, with only some of them known, to any', boundaries),
     check('a read stops at maxBytes but never returns nothing', limits),
     check('truncation and append in one request replace the tail', replaceTail),
     check('hard state survives a restart, and so does the log', restart),
+    check('the configuration in force survives a restart, with its place in the log', configuration),
     check('replaced entries stay replaced after a restart', restartAfterReplace),
     check('below a compacted start everything is compacted, but for the term at it', compaction),
     check('a start-position hand-over empties the log and begins it there', handOver),
@@ -93,7 +98,8 @@ class Trial<D> {
 
   entry(base: Position, end: Position, term: Term, bytes = 10): Entry<D> {
     const data = this.harness.payload(base, end, term, bytes)
-    return { base, end, term, kind: 'data', bytes, data, change: null }
+    const { harness } = this
+    return { base, end, term, kind: 'data', bytes: harness.sizeOf?.(data) ?? bytes, data, change: null }
   }
 
   async append(...entries: Entry<D>[]): Promise<void> {
@@ -150,7 +156,8 @@ class Trial<D> {
   #expectSame(found: Entry<D>, expected: Entry<D>): void {
     expect(found.kind === expected.kind, `entry at ${found.base} is ${found.kind}, not ${expected.kind}`)
     expect(found.bytes === expected.bytes, `entry at ${found.base} has ${found.bytes} bytes, not ${expected.bytes}`)
-    if (expected.data === null) expect(found.data === null, `entry at ${found.base} has data`)
+    // A storage may give Raft's own entries the bytes that they have in its log.
+    if (expected.data === null) expect(found.data === null || found.kind !== 'data', `entry at ${found.base} has data`)
     else
       expect(found.data !== null && this.harness.equal(found.data, expected.data), `payload at ${found.base} differs`)
   }
@@ -212,7 +219,10 @@ async function boundaries<D>(log: Trial<D>): Promise<void> {
     [9, 9],
   ] as const
   for (const [position, boundary] of expected) {
-    expectEqual(log.storage.boundaryAtOrBelow(position), boundary, `boundary at or below ${position}`)
+    const found = log.storage.boundaryAtOrBelow(position)
+    const isBoundary = expected.some(([, each]) => each === found)
+    const lower = log.storage.boundaries === 'some' && isBoundary && found < boundary && position < 9
+    expect(lower || found === boundary, `boundary at or below ${position} is ${found}, not ${boundary}`)
   }
 }
 
@@ -220,8 +230,10 @@ async function limits<D>(log: Trial<D>): Promise<void> {
   const entries = [log.entry(0, 1, 1, 100), log.entry(1, 2, 1, 100), log.entry(2, 3, 1, 100)]
   await log.append(...entries)
   expectEqual((await log.read(0, 3, 0)).length, 1, 'entries within 0 bytes')
-  expectEqual((await log.read(0, 3, entrySizeBytes(entries[0]!) * 2)).length, 2, 'entries within the size of two')
-  expectEqual((await log.read(0, 3, 1 << 20)).length, 3, 'entries within 1 MiB')
+  const { length } = await log.read(0, 3, entrySizeBytes(entries[0]!) * 2)
+  // Fewer than would fit are an answer, too: those that are in memory.
+  expect(length === 1 || length === 2, `entries within the size of two are ${length}`)
+  await log.expectLog(...entries)
 }
 
 async function replaceTail<D>(log: Trial<D>): Promise<void> {
@@ -245,6 +257,19 @@ async function restart<D>(log: Trial<D>): Promise<void> {
   expectEqual(hardState.vote, 1, 'vote')
   expect(hardState.commit <= 3, `commit ${hardState.commit} is past the end`)
   await log.expectLog(...entries)
+}
+
+async function configuration<D>(log: Trial<D>): Promise<void> {
+  if (log.driver.saveConfState === undefined) return
+  await log.write({ hardState: { term: 1, vote: 1, commit: 3 }, entries: [log.entry(0, 3, 1), log.entry(3, 5, 1)] })
+  const joint: ConfState = { ...confStateOf([1, 2, 4], [5]), votersOutgoing: [1, 2, 3], autoLeave: true }
+  await log.driver.saveConfState(joint, 3)
+  await log.reopen()
+  const { confState, confPosition } = log.storage.initialState()
+  expectEqual(confPosition, 3, 'position of the configuration')
+  for (const part of ['voters', 'votersOutgoing', 'learners', 'learnersNext', 'autoLeave'] as const) {
+    expectEqual(String(confState[part]), String(joint[part]), part)
+  }
 }
 
 async function restartAfterReplace<D>(log: Trial<D>): Promise<void> {

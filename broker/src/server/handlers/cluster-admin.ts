@@ -42,8 +42,8 @@ export function bindClusterAdmin(server: GrpcServer, options: ClusterAdminOption
     await cluster.transferLeadership(topicId, partition, brokerId ?? null)
     return { leader: view.leader(topicId, partition, connection) }
   })
-  server.unary(AdminService.drainBroker, async ({ brokerId, undo, validateOnly }, { connection }) => {
-    await commands.drainBroker(brokerId, !undo, validateOnly)
+  server.unary(AdminService.drainBroker, async ({ brokerId, undo, validateOnly, force }, { connection }) => {
+    await commands.drainBroker(brokerId, !undo, validateOnly, force)
     return { broker: await describeBroker(options, brokerId, connection) }
   })
   server.unary(AdminService.decommissionBroker, async ({ brokerId, cancel, validateOnly }, { connection }) => {

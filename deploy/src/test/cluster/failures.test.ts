@@ -119,7 +119,11 @@ test('damaged segments of one replica are rebuilt, wherever the damage is, and t
   await cluster.brokers.restart(victim)
   await cluster.checkAll(TOPIC)
   await cluster.until(
-    async () => (await generations(cluster, victim)).every((generation) => generation === 1),
+    async () => {
+      // A flipped bit is found when it is read: once this broker leads again.
+      await cluster.checkAll(TOPIC)
+      return (await generations(cluster, victim)).every((generation) => generation === 1)
+    },
     () => 'the damaged copies were not replaced',
   )
   await cluster.healthy()

@@ -13,6 +13,8 @@ import { DevCluster } from '../../cluster/dev-cluster.ts'
 import { TemporaryFolder } from '../temporary-folder.ts'
 
 const DEADLINE_MS = 60_000
+/** Partitions that records go to, in turn; topics have as many or more. */
+const PARTITION_COUNT = 3
 
 interface Acknowledged {
   readonly partition: number
@@ -55,7 +57,7 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** A topic with three copies of each partition. */
-  async createTopic(name: string, partitionCount = 3): Promise<void> {
+  async createTopic(name: string, partitionCount = PARTITION_COUNT): Promise<void> {
     await this.client.admin.createTopic({ name, partitionCount, replicationFactor: 3 })
   }
 
@@ -138,8 +140,9 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async #sendOne(producer: Producer, topic: string): Promise<void> {
-    const value = `record ${++this.#sent}`
-    const { partition, offset } = await producer.send({ topic, value })
+    const number = ++this.#sent
+    const value = `record ${number}`
+    const { partition, offset } = await producer.send({ topic, partition: number % PARTITION_COUNT, value })
     this.#acknowledged.set(value, { partition, offset })
   }
 }

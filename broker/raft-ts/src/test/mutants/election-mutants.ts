@@ -173,6 +173,14 @@ export const ELECTION_MUTANTS: readonly Mutant[] = [
     "peer.state !== 'snapshot' && peer.match === 0",
     "peer.state !== 'snapshot'",
   ),
+  {
+    name: 'quiet-leader-never-hears-of-a-later-term',
+    source: 'found here by the simulator',
+    edits: [
+      { file: 'core/step.ts', find: "type === 'heartbeat' || type === 'quiesce')", replace: "type === 'heartbeat')" },
+    ],
+    focus: { heartbeatTicks: 3, electionTicks: 20, raft: { preVote: false, checkQuorum: true, quiesceAfterTicks: 3 } },
+  },
   plant(
     'quiescent-node-never-wakes',
     'dragonboat quiesce.go',

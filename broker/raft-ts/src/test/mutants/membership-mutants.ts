@@ -12,6 +12,19 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     "return entries.some(({ kind }) => kind === 'config')",
     "return entries.some(({ kind }) => kind === 'config') && log.committed < 0",
   ),
+  {
+    name: 'snapshot-asked-for-while-a-change-is-applied',
+    source: 'found here by the simulator',
+    edits: [
+      {
+        file: 'core/replication.ts',
+        find: 'if (raft.snapshotsHeld) {',
+        replace: 'if (raft.snapshotsHeld && raft.term < 0) {',
+      },
+    ],
+    // It takes a new member that is not yet being caught up when the next change comes into force.
+    focus: { raft: { catchUp: 'snapshot' }, faults: ['membership', 'membership', 'compaction', 'loss'] },
+  },
   plant(
     'joint-commit-asks-one-half-only',
     'dissertation 4.3',
@@ -107,6 +120,20 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     'core/snapshots.ts',
     '  if (configured ? snapshot.position <= committed : snapshot.position < committed) return false\n',
     '  if (committed < 0) return false\n',
+  ),
+  plant(
+    'chunk-of-a-state-after-a-gap-is-taken',
+    'Raft figure 13, InstallSnapshot 3 to 5',
+    'core/snapshot-chunks.ts',
+    "if (chunk.offset > this.#received) return this.#refuse('gap')",
+    "if (chunk.offset > data.length) return this.#refuse('gap')",
+  ),
+  plant(
+    'chunks-of-two-states-are-put-together',
+    'Raft figure 13, InstallSnapshot 3 to 5',
+    'core/snapshot-chunks.ts',
+    'if (this.#data === null || chunk.position !== this.#position || chunk.term !== this.#term) {',
+    'if (this.#data === null) {',
   ),
   plant(
     'hand-over-without-a-term',

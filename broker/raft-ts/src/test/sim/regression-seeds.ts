@@ -22,5 +22,14 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     seed: 378889653482,
     found: 'without persistCommit a restart forgot two committed changes and led a configuration of the past',
   },
+  {
+    seed: 366637095890,
+    found:
+      'a snapshot was asked for while a change was being applied: it held the change, and the configuration before',
+  },
+  {
+    seed: 878550616292,
+    found: 'a leader that only said that all was quiet never heard of the later term of a node it had lost',
+  },
   { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
 ]

@@ -2,24 +2,24 @@
  * The network between simulated nodes: every message has its own fate, drawn when it is sent.
  *
  * Links are one-way and can be cut one by one; partition shapes are sets of cut links. What was sent before a cut still
- * arrives, as it does in a real network. A snapshot travels in chunks, so it takes long and often fails.
+ * arrives, as it does in a real network. A snapshot with state travels in chunks, each of which fares like a message.
  */
 import type { NodeId } from '../../core/ids.ts'
-import type { Message } from '../../core/messages.ts'
+import type { Message, SnapshotMessage } from '../../core/messages.ts'
 import type { Random } from './random.ts'
 import type { LinkOptions } from './sim-options.ts'
 import type { Timeline } from './timeline.ts'
 
 /** How late a late message may be, in milliseconds. */
 export const LATE_MAX_MS = 10_000
-const CHUNK_COUNT_MAX = 20
 const ID_RANGE = 1024
 
 /** Where messages go when they arrive, or when the sender finds out that they will not. */
 export interface NetworkEnds {
   arrived(message: Message<number>): void
   lost(message: Message<number>): void
-  snapshotDone(message: Message<number>, ok: boolean): void
+  /** A snapshot message with state sets out. */
+  snapshotSent(message: SnapshotMessage): void
 }
 
 /** All links. */
@@ -58,52 +58,36 @@ export class SimNetwork {
 
   /** Sends a message. Some time later it arrives once, twice, or not at all. */
   send(message: Message<number>): void {
-    const random = this.#random
-    const { link } = this
     this.sentCount++
-    if (message.type === 'snapshot') {
-      this.#sendSnapshot(message)
+    if (message.type === 'snapshot' && message.snapshot.data !== null) {
+      this.#ends.snapshotSent(message)
       return
     }
-    if (this.isCut(message.from, message.to) || random.chance(link.loss)) {
-      this.#ends.lost(message)
-      return
-    }
-    this.#plan(message, link.ordered)
-    if (random.chance(link.duplication)) this.#plan(message, false)
+    if (!this.carry(message.from, message.to, () => this.#ends.arrived(message))) this.#ends.lost(message)
   }
 
-  #plan(message: Message<number>, ordered: boolean): void {
+  /** Carries something to where `arrive` is called for it, once or twice. Returns false if it is lost instead. */
+  carry(from: NodeId, to: NodeId, arrive: () => void): boolean {
+    const { link } = this
+    if (this.isCut(from, to) || this.#random.chance(link.loss)) return false
+    this.#plan(from, to, arrive, link.ordered)
+    if (this.#random.chance(link.duplication)) this.#plan(from, to, arrive, false)
+    return true
+  }
+
+  #plan(from: NodeId, to: NodeId, arrive: () => void, ordered: boolean): void {
     const { link } = this
     const random = this.#random
     let delayMs = random.between(1, link.delayMaxMs)
     if (random.chance(link.late)) {
       delayMs = random.between(100, LATE_MAX_MS)
     } else if (ordered) {
-      const key = message.from * ID_RANGE + message.to
+      const key = from * ID_RANGE + to
       const { now } = this.#timeline
       const arrival = Math.max(now + delayMs, this.#lastArrival.get(key) ?? 0)
       this.#lastArrival.set(key, arrival)
       delayMs = arrival - now
     }
-    this.#timeline.after(delayMs, () => this.#ends.arrived(message))
-  }
-
-  #sendSnapshot(message: Message<number>): void {
-    const { link } = this
-    const random = this.#random
-    const chunkCount = random.between(1, CHUNK_COUNT_MAX)
-    let delayMs = 0
-    let ok = !this.isCut(message.from, message.to)
-    for (let chunk = 0; chunk < chunkCount; chunk++) {
-      delayMs += random.between(1, link.delayMaxMs)
-      if (random.chance(link.loss / 2)) ok = false
-    }
-    this.#timeline.after(Math.min(delayMs, LATE_MAX_MS), () => {
-      const arrives = ok && !this.isCut(message.from, message.to)
-      if (arrives) this.#ends.arrived(message)
-      if (arrives && random.chance(link.duplication)) this.#plan(message, false)
-      this.#ends.snapshotDone(message, arrives)
-    })
+    this.#timeline.after(delayMs, arrive)
   }
 }

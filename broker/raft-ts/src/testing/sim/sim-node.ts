@@ -7,6 +7,7 @@
 import type { ConfState } from '../../core/conf-change.ts'
 import type { NodeId, Position, Term } from '../../core/ids.ts'
 import type { Committed } from '../../core/ready.ts'
+import { SnapshotReceiver } from '../../core/snapshot-chunks.ts'
 import type { Snapshot } from '../../core/storage.ts'
 import type { RawNode } from '../../raw-node.ts'
 import type { SimDisk } from './sim-disk.ts'
@@ -27,12 +28,17 @@ export interface PendingProposal {
   readonly payload: number
 }
 
+/** Longest state of an application, in bytes. */
+export const STATE_BYTES_MAX = 1000
+
 /** One node. */
 export class SimNode {
   readonly id: NodeId
   disk: SimDisk
   raw: RawNode<number> | null = null
   storage: SimStorage | null = null
+  /** Puts together the chunks of a state that it is being sent. */
+  states: SnapshotReceiver = new SnapshotReceiver(STATE_BYTES_MAX)
   app: AppState
   /** Counts starts: what was planned for an earlier life does not happen in a later one. */
   life = 0

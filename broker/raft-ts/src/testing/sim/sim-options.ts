@@ -72,6 +72,8 @@ export interface SimOptions {
   readonly readsSeeCache: boolean
   /** Probability that a read of entries has to be waited for. */
   readonly coldReads: number
+  /** The storage knows only some of the boundaries between entries. */
+  readonly coarseBoundaries: boolean
   /** Longest time to apply what was committed, in milliseconds; 0 = at once. */
   readonly applyMaxMs: number
   /** Longest usual time of a sync, in milliseconds. */
@@ -127,6 +129,7 @@ export function drawOptions(seed: number): SimOptions {
     faultEveryMs: random.pick([700, 1500, 3000, 5000]),
     proposeEveryMs: random.pick([50, 100, 100, 250, 1000]),
     readEveryMs: random.pick([50, 200, 500]),
+    coarseBoundaries: random.chance(0.3),
   }
 }
 
@@ -136,8 +139,7 @@ function drawRaftOptions(random: Random, checkQuorum: boolean, quiescent: boolea
     preVote: !random.chance(0.2),
     checkQuorum,
     maxBytesPerMessage,
-    // A long window of small messages, on a link that reorders and repeats them, breeds answers without end.
-    maxInflightMessages: random.pick(maxBytesPerMessage < 1000 ? [1, 2, 8, 8] : [1, 2, 8, 256]),
+    maxInflightMessages: random.pick([1, 2, 8, 256]),
     maxInflightBytes: random.chance(0.3) ? Math.max(maxBytesPerMessage, 500) : Number.POSITIVE_INFINITY,
     maxUncommittedBytes: random.pick([1000, 1 << 20, Number.POSITIVE_INFINITY]),
     maxApplyingBytes: random.pick([1, 300, Number.POSITIVE_INFINITY]),

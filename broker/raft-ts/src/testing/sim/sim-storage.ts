@@ -6,6 +6,9 @@ import type { Position, Term } from '../../core/ids.ts'
 import type { InitialState, RaftStorage, Snapshot } from '../../core/storage.ts'
 import type { MemoryStorage } from '../../memory-storage.ts'
 
+/** Of this many offsets a coarse storage knows the boundaries of one. */
+const COARSE_STEP = 50
+
 /** What the storage needs from its node. */
 export interface SimStorageSource {
   /** The log as far as this storage sees it. */
@@ -14,6 +17,8 @@ export interface SimStorageSource {
   snapshot(): Snapshot | 'unavailable'
   /** Whether this read has to be waited for; then `loaded` is called later. */
   mustLoad(): boolean
+  /** It knows only some of the boundaries between entries. */
+  readonly coarse: boolean
 }
 
 /** A RaftStorage over a MemoryStorage, with the weather of a real one. */
@@ -69,8 +74,14 @@ export class SimStorage implements RaftStorage<number> {
     return this.#source.log.endPosition()
   }
 
+  get boundaries(): 'all' | 'some' {
+    return this.#source.coarse ? 'some' : 'all'
+  }
+
   boundaryAtOrBelow(position: Position): Position {
-    return this.#source.log.boundaryAtOrBelow(position)
+    const { log, coarse } = this.#source
+    if (!coarse || position >= log.endPosition()) return log.boundaryAtOrBelow(position)
+    return log.boundaryAtOrBelow(Math.max(log.startPosition(), position - (position % COARSE_STEP)))
   }
 
   snapshot(): Snapshot | 'unavailable' {

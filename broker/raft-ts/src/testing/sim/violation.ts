@@ -36,6 +36,8 @@ export type InvariantName =
   | 'no-impossible-message'
   | 'core-invariant'
   | 'ready-terminates'
+  | 'answers-die-out'
+  | 'snapshot-whole'
   | 'progress-after-healing'
   | 'stable-after-healing'
 

@@ -1,0 +1,48 @@
+/** The failure suite in short: a few faults on real processes, as in every CI run; `pnpm chaos` is the whole of it. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { renderReport } from '../report.ts'
+import { type ChaosOptions, runChaos } from '../run-chaos.ts'
+
+const SHORT = {
+  seed: 1,
+  brokerCount: 3,
+  durationMs: 120_000,
+  isFixedOrder: true,
+  lossyChance: 0,
+  rate: 500,
+  tell: (line: string) => console.log(line),
+}
+
+async function run(options: Partial<ChaosOptions> & { readonly faults: readonly string[] }) {
+  const folder = await mkdtemp(join(tmpdir(), 'stratalog-chaos-'))
+  const report = await runChaos({ ...SHORT, faultCount: options.faults.length, ...options, folder })
+  console.log(renderReport(report))
+  return { report, cleanUp: () => rm(folder, { recursive: true, force: true }) }
+}
+
+test('a leader killed, a broker stopped, one cut off, all restarted in turn, a bit flipped: nothing is lost', async () => {
+  const { report, cleanUp } = await run({ faults: ['kill-leader', 'stop', 'cut', 'rolling-restart', 'flip-down'] })
+  assert.deepEqual(report.violations, [])
+  assert.ok(report.verdict.valid)
+  assert.equal(report.faults.length, 5)
+  assert.ok(report.verdict.totals.ok > 1000)
+  assert.ok(report.comparedBatches > 0)
+  await cleanUp()
+})
+
+test('the suite finds what a disk loses that lies about its syncs', async () => {
+  const { report, cleanUp } = await run({
+    brokerCount: 1,
+    lossyChance: 1,
+    faults: ['lying-power-loss'],
+    seed: 2,
+  })
+  const found = report.verdict.anomalies.filter(({ illegal }) => illegal).map(({ kind }) => kind)
+  assert.equal(report.valid, false)
+  assert.ok(found.includes('unseen') || found.includes('lost-write'), `found ${found.join(', ')}`)
+  await cleanUp()
+})
