@@ -28,6 +28,7 @@ import { ProduceSession } from './handlers/produce-session.ts'
 import { StreamSet } from './handlers/stream-set.ts'
 import { type AdvertisedAddress, TopicView } from './handlers/topic-view.ts'
 import type { TopicWatches } from './handlers/topic-watches.ts'
+import { LeaderWait } from './leader-wait.ts'
 
 /** What the server is made of. */
 export interface BrokerServerOptions {
@@ -64,6 +65,7 @@ export class BrokerServer {
   readonly health: Health = new Health(SERVICE_NAMES)
   readonly #options: BrokerServerOptions
   readonly #clientErrors: ClientErrors
+  readonly #leaderWait: LeaderWait
   readonly #grpc: GrpcServer
   readonly #produceStreams = new StreamSet<ProduceSession>()
   readonly #fetchStreams = new StreamSet<FetchSession>()
@@ -80,6 +82,8 @@ export class BrokerServer {
       image: () => options.controller.image,
       cluster: options.cluster,
     })
+    const { cluster, nowMs } = options
+    this.#leaderWait = new LeaderWait({ errors: this.#clientErrors, cluster, nowMs })
     this.#grpc = options.grpc
     this.health.bind(this.#grpc)
     this.#bindProduce()
@@ -134,6 +138,7 @@ export class BrokerServer {
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#ticker)
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    this.#leaderWait.close()
     await this.#grpc.stop(graceMs)
   }
 
@@ -147,6 +152,7 @@ export class BrokerServer {
     const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
     const lookup = registry.get.bind(registry)
     const clientError = (error: StratalogError) => this.#clientErrors.of(error)
+    const tellError = this.#leaderWait.tell.bind(this.#leaderWait)
     const bytesMax = settings['limits.message.bytes.max']
     const batchesShape: RequestShape = { bytesMax, fieldCountMax: BATCHES_PER_MESSAGE_MAX, depth: 1 }
     const recordsShape: RequestShape = { bytesMax, fieldCountMax: RECORD_FIELDS_PER_REQUEST_MAX, depth: 2 }
@@ -154,7 +160,7 @@ export class BrokerServer {
       ProduceService.produceStream,
       (call) => {
         this.#assertServing()
-        this.#produceStreams.add(call, new ProduceSession({ call, lookup, clientError, budget, ...timeouts }))
+        this.#produceStreams.add(call, new ProduceSession({ call, lookup, tellError, budget, ...timeouts }))
       },
       batchesShape,
     )
@@ -211,7 +217,7 @@ export class BrokerServer {
         stallMs: settings['limits.write.stall.ms'],
         nowMs,
         nameError,
-        clientError,
+        tellError: this.#leaderWait.tell.bind(this.#leaderWait),
       })
       this.#fetchStreams.add(call, session)
     })

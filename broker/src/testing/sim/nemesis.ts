@@ -6,8 +6,8 @@
  * copies have been given up and rebuilt.
  */
 import { bridge, halves, isolate, oneWay, type Random, ring } from 'raft-ts/testing'
-import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { Operator } from './operator.ts'
+import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import type { DiskCopy } from './sim-disk.ts'
@@ -213,11 +213,13 @@ export class Nemesis {
 
   #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string } | null {
     const files = [...broker.directories()].flatMap(([group, directory]) =>
-      directory.startsWith('/data/metadata') ? [] : broker.disk.fileSystem
-        .namesIn(directory)
-        .filter((name) => name.endsWith('.log'))
-        .map((name) => ({ path: `${directory}/${name}`, group }))
-        .filter(({ path }) => broker.disk.fileSystem.contentOf(path).length > 0),
+      directory.startsWith('/data/metadata')
+        ? []
+        : broker.disk.fileSystem
+            .namesIn(directory)
+            .filter((name) => name.endsWith('.log'))
+            .map((name) => ({ path: `${directory}/${name}`, group }))
+            .filter(({ path }) => broker.disk.fileSystem.contentOf(path).length > 0),
     )
     return files.length === 0 ? null : this.#random.pick(files)
   }
