@@ -83,7 +83,8 @@ export class BrokerServer {
       cluster: options.cluster,
     })
     const { cluster, nowMs } = options
-    this.#leaderWait = new LeaderWait({ errors: this.#clientErrors, cluster, nowMs })
+    const isServing = (topic: string, partition: number) => this.#isServing(topic, partition)
+    this.#leaderWait = new LeaderWait({ errors: this.#clientErrors, cluster, isServing, nowMs })
     this.#grpc = options.grpc
     this.health.bind(this.#grpc)
     this.#bindProduce()
@@ -168,10 +169,7 @@ export class BrokerServer {
       const found = findTopic(controller.image, topic)
       return isStratalogError(found) ? found : found.partitions.length
     }
-    const leads = (topic: string, partition: number) => {
-      const found = registry.get(topic, partition)
-      return !isStratalogError(found) && found.state().kind === 'serving'
-    }
+    const leads = (topic: string, partition: number) => this.#isServing(topic, partition)
     const produceRecords = new ProduceRecordsHandler({
       lookup,
       clientError,
@@ -254,6 +252,11 @@ export class BrokerServer {
       version: BROKER_VERSION,
       registry,
     })
+  }
+
+  #isServing(topic: string, partition: number): boolean {
+    const found = this.#options.registry.get(topic, partition)
+    return !isStratalogError(found) && found.state().kind === 'serving'
   }
 
   #assertServing(): void {

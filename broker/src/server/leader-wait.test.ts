@@ -24,7 +24,9 @@ function open() {
     },
   }
   const errors = new ClientErrors({ brokerId: 1, image: () => image, cluster })
-  const wait = new LeaderWait({ errors, cluster, nowMs: () => performance.now() })
+  const served = new Set<number>()
+  const isServing = (_: string, partition: number) => served.has(partition)
+  const wait = new LeaderWait({ errors, cluster, isServing, nowMs: () => performance.now() })
   const told: string[] = []
   const tell = (partition: number) =>
     wait.tell(new StratalogError('LEADER_NOT_AVAILABLE', undefined, { topic: 't', partition }), (error) =>
@@ -34,7 +36,11 @@ function open() {
     leaders.set(partition, { leaderId: 2, leaderEpoch: 2 })
     for (const listener of listeners) listener()
   }
-  return { wait, told, tell, elect, listeners }
+  const begin = (partition: number) => {
+    served.add(partition)
+    for (const listener of listeners) listener()
+  }
+  return { wait, told, tell, elect, begin, listeners }
 }
 
 test('whoever asks while a leader is elected is told that one', () => {
@@ -49,6 +55,19 @@ test('whoever asks while a leader is elected is told that one', () => {
   wait.close()
   assert.deepEqual(told.slice(2), ['0 LEADER_NOT_AVAILABLE none'])
   assert.equal(listeners.size, 0)
+})
+
+test('whoever asks a leader that is not ready is told when it is; one that hands over is not ready again', () => {
+  const { told, tell, begin, elect, wait } = open()
+  tell(0)
+  begin(0)
+  assert.deepEqual(told, ['0 LEADER_NOT_AVAILABLE none'])
+  tell(0)
+  begin(1)
+  assert.equal(told.length, 1)
+  elect(0)
+  assert.deepEqual(told.slice(1), ['0 NOT_LEADER_OR_FOLLOWER 2'])
+  wait.close()
 })
 
 test('without an election it is told after a moment', async () => {

@@ -19,12 +19,16 @@ interface Waiting {
   readonly error: StratalogError
   readonly tell: TellError
   readonly sinceMs: number
+  /** This broker served the partition when it refused: it is handing it over. */
+  readonly wasServing: boolean
 }
 
 /** What it is made of. */
 export interface LeaderWaitOptions {
   readonly errors: ClientErrors
   readonly cluster: Pick<ClusterView, 'onChange'>
+  /** Whether this broker leads a partition and serves it. */
+  readonly isServing: (topic: string, partition: number) => boolean
   readonly nowMs: () => number
 }
 
@@ -47,7 +51,7 @@ export class LeaderWait {
       tell(told)
       return
     }
-    this.#waiting.push({ error, tell, sinceMs: this.#options.nowMs() })
+    this.#waiting.push({ error, tell, sinceMs: this.#options.nowMs(), wasServing: this.#isServing(error) })
     this.#timer ??= setTimeout(() => this.#onTimer(), PATIENCE_MS)
   }
 
@@ -57,6 +61,10 @@ export class LeaderWait {
     this.#settle(() => true)
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+  }
+
+  #isServing({ topic, partition }: StratalogError): boolean {
+    return topic !== null && partition !== null && this.#options.isServing(topic, partition)
   }
 
   #look(): void {
@@ -72,13 +80,14 @@ export class LeaderWait {
     this.#timer = setTimeout(() => this.#onTimer(), Math.max(1, oldest.sinceMs + PATIENCE_MS - nowMs))
   }
 
-  /** Tells those whose partition has a leader, and those whose time is over. */
+  /** Tells those whose partition has a leader, here or elsewhere, and those whose time is over. */
   #settle(isOver: (waiting: Waiting) => boolean): void {
     const due = this.#waiting
     this.#waiting = []
     for (const waiting of due) {
       const told = this.#options.errors.of(waiting.error)
-      if (told.code !== 'LEADER_NOT_AVAILABLE' || isOver(waiting)) waiting.tell(told)
+      const beganHere = !waiting.wasServing && this.#isServing(waiting.error)
+      if (told.code !== 'LEADER_NOT_AVAILABLE' || beganHere || isOver(waiting)) waiting.tell(told)
       else this.#waiting.push(waiting)
     }
   }
