@@ -1,10 +1,15 @@
 /** Faults of one broker's disk: full, slow, failing, its files damaged, gone or old. */
 import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isStratalogError } from '@stratalog/client'
+import { createConsumer } from '@stratalog/consumer'
 import type { ChaosBroker } from '../broker/chaos-broker.ts'
+import { untilHealthy, type WatchedPartition } from '../broker/cluster-health.ts'
 import { type ActiveFault, type FaultContext, type FaultKind, pick, someLeader } from './fault.ts'
 
 const DISK = { brokersMin: 3, holdMsMin: 1000, holdMsMax: 6000 } as const
+
+const SETTLE_TIMEOUT_MS = 30_000
 
 /** By name. */
 export const DISK_FAULTS = {
@@ -49,24 +54,29 @@ export const DISK_FAULTS = {
   },
   'flip-down': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that is down',
+    text: 'a bit flips in a segment of a broker that is down; later it is to lead, and all is read',
     damages: true,
     holdMsMin: 100,
     holdMsMax: 1000,
-    begin: async (context) => whileDown(context, (broker) => flipBit(broker, context)),
+    begin: async (context) => {
+      const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
+      await broker.kill()
+      const { where, what } = await flipBit(broker, context)
+      const end = async (): Promise<void> => {
+        await broker.start()
+        await readFrom(broker, where, context)
+      }
+      return { detail: `broker ${broker.brokerId}: ${what}`, end }
+    },
   },
   'flip-up': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that runs; it is killed and started afterwards',
+    text: 'a bit flips in a segment of a broker that runs; later it is to lead, and all is read',
     damages: true,
     begin: async (context) => {
-      const broker = context.cluster.broker(await someLeader(context))
-      const what = await flipBit(broker, context)
-      const end = async (): Promise<void> => {
-        await broker.kill()
-        await broker.start()
-      }
-      return { detail: `broker ${broker.brokerId}: ${what}`, end }
+      const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
+      const { where, what } = await flipBit(broker, context)
+      return { detail: `broker ${broker.brokerId}: ${what}`, end: () => readFrom(broker, where, context) }
     },
   },
   truncate: {
@@ -93,7 +103,7 @@ export const DISK_FAULTS = {
     damages: true,
     begin: async (context) =>
       whileDown(context, async (broker) => {
-        const folder = await somePartitionFolder(broker, context)
+        const folder = folderOf(broker, pick(context.random, context.partitions))
         await rm(folder, { recursive: true, force: true })
         return `${folder} deleted`
       }),
@@ -138,17 +148,17 @@ async function whileDown(
   return { detail: `broker ${broker.brokerId}: ${what}`, end: () => broker.start() }
 }
 
-async function somePartitionFolder(broker: ChaosBroker, { partitions, random }: FaultContext): Promise<string> {
-  const { topic, partition } = pick(random, partitions)
+function folderOf(broker: ChaosBroker, { topic, partition }: WatchedPartition): string {
   return join(broker.options.dataDir, 'topics', `${topic}-${partition}`)
 }
 
 /** A segment file with something in it. */
 async function someSegment(
   broker: ChaosBroker,
+  where: WatchedPartition,
   context: FaultContext,
 ): Promise<{ path: string; bytes: number } | null> {
-  const folder = await somePartitionFolder(broker, context)
+  const folder = folderOf(broker, where)
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.log')).sort()
   const files = await Promise.all(
     names.map(async (name) => ({ path: join(folder, name), bytes: (await stat(join(folder, name))).size })),
@@ -157,9 +167,13 @@ async function someSegment(
   return filled.length === 0 ? null : pick(context.random, filled)
 }
 
-async function flipBit(broker: ChaosBroker, context: FaultContext): Promise<string> {
-  const segment = await someSegment(broker, context)
-  if (segment === null) return 'nothing to flip'
+async function flipBit(
+  broker: ChaosBroker,
+  context: FaultContext,
+): Promise<{ readonly where: WatchedPartition; readonly what: string }> {
+  const where = pick(context.random, context.partitions)
+  const segment = await someSegment(broker, where, context)
+  if (segment === null) return { where, what: 'nothing to flip' }
   const position = Math.floor(context.random() * segment.bytes)
   const bit = Math.floor(context.random() * 8)
   const file = await open(segment.path, 'r+')
@@ -171,11 +185,30 @@ async function flipBit(broker: ChaosBroker, context: FaultContext): Promise<stri
   } finally {
     await file.close()
   }
-  return `bit ${bit} of byte ${position} of ${segment.path}`
+  return { where, what: `bit ${bit} of byte ${position} of ${segment.path}` }
+}
+
+/**
+ * Makes the broker lead and reads the whole partition, so that damage is met. Nobody looks for it otherwise, and damage
+ * of another copy meanwhile would be one too many. A broker that must not lead has found the damage by itself.
+ */
+async function readFrom(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<void> {
+  const { cluster, partitions } = context
+  await untilHealthy(cluster, partitions, SETTLE_TIMEOUT_MS)
+  const { topic, partition } = where
+  try {
+    await cluster.client.admin.transferLeader(topic, partition, broker.brokerId, { timeoutMs: 10_000 })
+  } catch (error) {
+    if (!isStratalogError(error)) throw error
+  }
+  await using consumer = createConsumer(cluster.client, { stallTimeoutMs: 5000 })
+  const what = { partitions: [where], from: 'earliest', until: 'end' } as const
+  const subscription = await consumer.assign(what, { signal: AbortSignal.timeout(SETTLE_TIMEOUT_MS) })
+  for await (const _ of subscription.batches());
 }
 
 async function cutSegment(broker: ChaosBroker, context: FaultContext): Promise<string> {
-  const segment = await someSegment(broker, context)
+  const segment = await someSegment(broker, pick(context.random, context.partitions), context)
   if (segment === null) return 'nothing to cut'
   const bytes = Math.floor(context.random() * segment.bytes)
   await truncate(segment.path, bytes)
