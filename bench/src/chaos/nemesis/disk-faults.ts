@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { isStratalogError } from '@stratalog/client'
 import { createConsumer } from '@stratalog/consumer'
 import type { ChaosBroker } from '../broker/chaos-broker.ts'
-import { untilHealthy, type WatchedPartition } from '../broker/cluster-health.ts'
+import type { WatchedPartition } from '../broker/cluster-health.ts'
 import { type ActiveFault, type FaultContext, type FaultKind, pick, someLeader } from './fault.ts'
 
 const DISK = { brokersMin: 3, holdMsMin: 1000, holdMsMax: 6000 } as const
 
-const SETTLE_TIMEOUT_MS = 30_000
+/** Longest time until a damaged copy has been found or been read, ms. */
+const FIND_TIMEOUT_MS = 60_000
 
 /** By name. */
 export const DISK_FAULTS = {
@@ -60,23 +61,33 @@ export const DISK_FAULTS = {
     holdMsMax: 1000,
     begin: async (context) => {
       const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
+      const where = pick(context.random, context.partitions)
+      const generation = await generationOn(broker, where, context)
       await broker.kill()
-      const { where, what } = await flipBit(broker, context)
+      const what = await flipBit(broker, where, context)
       const end = async (): Promise<void> => {
         await broker.start()
-        await readFrom(broker, where, context)
+        await readFrom(broker, where, generation, context)
       }
       return { detail: `broker ${broker.brokerId}: ${what}`, end }
     },
   },
   'flip-up': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that runs; later it is to lead, and all is read',
+    text: 'a bit flips in a segment of a broker that runs; later it is killed, is to lead, and all is read',
     damages: true,
     begin: async (context) => {
       const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
-      const { where, what } = await flipBit(broker, context)
-      return { detail: `broker ${broker.brokerId}: ${what}`, end: () => readFrom(broker, where, context) }
+      const where = pick(context.random, context.partitions)
+      const generation = await generationOn(broker, where, context)
+      const what = await flipBit(broker, where, context)
+      const end = async (): Promise<void> => {
+        // What the broker still has in memory is right; the disk is read once it has lost that.
+        await broker.kill()
+        await broker.start()
+        await readFrom(broker, where, generation, context)
+      }
+      return { detail: `broker ${broker.brokerId}: ${what}`, end }
     },
   },
   truncate: {
@@ -167,13 +178,9 @@ async function someSegment(
   return filled.length === 0 ? null : pick(context.random, filled)
 }
 
-async function flipBit(
-  broker: ChaosBroker,
-  context: FaultContext,
-): Promise<{ readonly where: WatchedPartition; readonly what: string }> {
-  const where = pick(context.random, context.partitions)
+async function flipBit(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<string> {
   const segment = await someSegment(broker, where, context)
-  if (segment === null) return { where, what: 'nothing to flip' }
+  if (segment === null) return 'nothing to flip'
   const position = Math.floor(context.random() * segment.bytes)
   const bit = Math.floor(context.random() * 8)
   const file = await open(segment.path, 'r+')
@@ -185,25 +192,47 @@ async function flipBit(
   } finally {
     await file.close()
   }
-  return { where, what: `bit ${bit} of byte ${position} of ${segment.path}` }
+  return `bit ${bit} of byte ${position} of ${segment.path}`
+}
+
+async function described({ topic, partition }: WatchedPartition, { cluster }: FaultContext) {
+  const partitions = await cluster.client.admin.describePartitions({ topics: [topic] }, { timeoutMs: 5000 })
+  return partitions.find((each) => each.partition === partition)
+}
+
+async function generationOn(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<number> {
+  const partition = await described(where, context)
+  return partition?.replicas.find(({ brokerId }) => brokerId === broker.brokerId)?.generation ?? 0
 }
 
 /**
- * Makes the broker lead and reads the whole partition, so that damage is met. Nobody looks for it otherwise, and damage
- * of another copy meanwhile would be one too many. A broker that must not lead has found the damage by itself.
+ * Makes the broker lead and reads the whole partition, so that damage is met: nobody looks for it otherwise, and damage
+ * of another copy meanwhile would be one too many. A copy of a later generation has been rebuilt: the damage was found.
  */
-async function readFrom(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<void> {
-  const { cluster, partitions } = context
-  await untilHealthy(cluster, partitions, SETTLE_TIMEOUT_MS)
-  const { topic, partition } = where
-  try {
-    await cluster.client.admin.transferLeader(topic, partition, broker.brokerId, { timeoutMs: 10_000 })
-  } catch (error) {
-    if (!isStratalogError(error)) throw error
+async function readFrom(
+  broker: ChaosBroker,
+  where: WatchedPartition,
+  generation: number,
+  context: FaultContext,
+): Promise<void> {
+  const { cluster } = context
+  const deadlineMs = performance.now() + FIND_TIMEOUT_MS
+  for (;;) {
+    try {
+      if ((await generationOn(broker, where, context)) > generation) return
+      if ((await described(where, context))?.leaderId === broker.brokerId) break
+      await cluster.client.admin.transferLeader(where.topic, where.partition, broker.brokerId, { timeoutMs: 5000 })
+    } catch (error) {
+      if (!isStratalogError(error)) throw error
+    }
+    if (performance.now() > deadlineMs) {
+      throw new Error(`broker ${broker.brokerId} does not come to lead ${where.topic}-${where.partition}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200))
   }
   await using consumer = createConsumer(cluster.client, { stallTimeoutMs: 5000 })
   const what = { partitions: [where], from: 'earliest', until: 'end' } as const
-  const subscription = await consumer.assign(what, { signal: AbortSignal.timeout(SETTLE_TIMEOUT_MS) })
+  const subscription = await consumer.assign(what, { signal: AbortSignal.timeout(FIND_TIMEOUT_MS) })
   for await (const _ of subscription.batches());
 }
 
