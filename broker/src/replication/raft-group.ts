@@ -112,7 +112,7 @@ export interface ReplicaState {
   readonly matchOffset: Offset
   /** Heard from lately. */
   readonly isLive: boolean
-  /** Live, and no further behind than what was appended in the last tick. */
+  /** Live, and no further behind than what was appended in the last second or two. */
   readonly isCaughtUp: boolean
 }
 

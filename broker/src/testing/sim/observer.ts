@@ -111,7 +111,8 @@ export class Observer {
     } else if (message.type === 'vote-response' && message.granted && brokerOfNode(message.to) !== broker.id) {
       const stored = broker.durableVote(group)
       hold(
-        stored !== null && stored.term === message.term && stored.vote === message.to,
+        // Once a later term is on disk, nobody gets another vote in this one.
+        stored !== null && (stored.term > message.term || (stored.term === message.term && stored.vote === message.to)),
         'vote-durable',
         () =>
           `broker ${broker.id} votes for ${message.to} in term ${message.term} of ${group}; on disk: ${show(stored)}`,
