@@ -1,5 +1,4 @@
-/** A run of the scenario `spine` as a table for people and as JSON for comparison. */
-import { cpus, totalmem } from 'node:os'
+/** A run of the scenario `spine` as a table for people. */
 import Table from 'cli-table3'
 import type { LoadResult } from './load/job.ts'
 import type { SpineRound } from './spine.ts'
@@ -47,18 +46,6 @@ export function renderSpine(rounds: readonly SpineRound[]): string {
   }
   const peak = Math.max(...rounds.map((round) => round.brokerPeakRssBytes)) / MEBIBYTE
   return `${table.toString()}\nBroker memory at its peak: ${peak.toFixed(0)} MiB. Class D2: fdatasync before every acknowledgement.`
-}
-
-/** The run with what it ran on; `schema` counts up when the shape changes. */
-export function toJson(rounds: readonly SpineRound[], settings: unknown): string {
-  const machine = {
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cpuCount: cpus().length,
-    memoryBytes: totalmem(),
-  }
-  return `${JSON.stringify({ schema: 1, scenario: 'spine', at: new Date().toISOString(), machine, settings, rounds }, null, 2)}\n`
 }
 
 function row(

@@ -2,13 +2,14 @@
  * The scenario `spine`: one broker, one replica, fsync before every acknowledgement (durability class D2), produce and
  * consume at three record sizes, beside a bare file writer on the same disk, in turn.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient } from '@stratalog/client'
 import { BrokerProcess } from 'stratalog'
+import { inScratchFolder } from './cluster/scratch-folder.ts'
 import type { LoadJob, LoadResult } from './load/job.ts'
 import { runLoad } from './load/load-process.ts'
-import { type ProcessStats, readProcessStats } from './system/process-stats.ts'
+import { readProcessStats } from './system/process-stats.ts'
 
 /** Settings of a run. */
 export interface SpineOptions {
@@ -19,8 +20,8 @@ export interface SpineOptions {
   readonly valueSizes: readonly number[]
   /** Folder, on the disk to be measured, for data and results. */
   readonly outDirectory: string
-  /** Leave CPU profiles of broker and load processes there. */
-  readonly profile: boolean
+  /** Flags of the Node of broker and clients, such as `--cpu-prof`. */
+  readonly nodeFlags: readonly string[]
   readonly onProgress: (line: string) => void
 }
 
@@ -36,20 +37,18 @@ export interface SpineRound {
 
 /** Runs all sizes, `rounds` times each, sizes in turn so that the disk's moods fall on all alike. */
 export async function runSpine(options: SpineOptions): Promise<SpineRound[]> {
-  await mkdir(options.outDirectory, { recursive: true })
   const rounds: SpineRound[] = []
   for (let round = 1; round <= options.rounds; round++) {
     for (const valueBytes of options.valueSizes) {
       options.onProgress(`round ${round} of ${options.rounds}: ${valueBytes} B`)
-      rounds.push(await runRound(options, valueBytes))
+      rounds.push(await inScratchFolder(options.outDirectory, (directory) => runRound(options, valueBytes, directory)))
     }
   }
   return rounds
 }
 
-async function runRound(options: SpineOptions, valueBytes: number): Promise<SpineRound> {
-  const directory = await mkdtemp(join(options.outDirectory, 'run-'))
-  const nodeFlags = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${join(options.outDirectory, 'profiles')}`] : []
+async function runRound(options: SpineOptions, valueBytes: number, directory: string): Promise<SpineRound> {
+  const { nodeFlags } = options
   let broker: BrokerProcess | null = null
   try {
     const job: Omit<LoadJob, 'kind'> = {
@@ -61,7 +60,7 @@ async function runRound(options: SpineOptions, valueBytes: number): Promise<Spin
       recordCount: Math.ceil(options.bytesPerRun / valueBytes),
     }
     const bare = await runLoad({ ...job, kind: 'bare-write' })
-    await rm(join(directory, 'bare.log'))
+    await rm(join(directory, 'bare-0.log'))
     broker = await BrokerProcess.start({
       brokerId: 1,
       dataDir: join(directory, 'data'),
@@ -73,11 +72,11 @@ async function runRound(options: SpineOptions, valueBytes: number): Promise<Spin
     })
     await createTopic(broker.address, job.topic, job.partitionCount)
     const onBroker = { ...job, bootstrap: broker.address }
-    const before = statsOf(broker)
-    const produce = await runLoad({ ...onBroker, kind: 'produce' }, nodeFlags)
-    const between = statsOf(broker)
-    const consume = await runLoad({ ...onBroker, kind: 'consume' }, nodeFlags)
-    const after = statsOf(broker)
+    const before = readProcessStats(broker.pid)
+    const produce = await runLoad({ ...onBroker, kind: 'produce' }, { nodeFlags })
+    const between = readProcessStats(broker.pid)
+    const consume = await runLoad({ ...onBroker, kind: 'consume' }, { nodeFlags })
+    const after = readProcessStats(broker.pid)
     return {
       valueBytes,
       bare,
@@ -91,12 +90,7 @@ async function runRound(options: SpineOptions, valueBytes: number): Promise<Spin
     }
   } finally {
     await broker?.stop()
-    await rm(directory, { recursive: true, force: true })
   }
-}
-
-function statsOf({ pid }: BrokerProcess): ProcessStats {
-  return readProcessStats(pid) ?? { cpuSeconds: Number.NaN, peakRssBytes: Number.NaN }
 }
 
 async function createTopic(bootstrap: string, name: string, partitionCount: number): Promise<void> {

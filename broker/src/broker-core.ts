@@ -110,6 +110,8 @@ export interface BrokerCoreOptions {
   readonly logger: PartitionLogger
   /** Gives up a start that waits for the others. */
   readonly signal?: AbortSignal
+  /** Told of the core before anything of it has begun: a simulation watches it from there. */
+  readonly onCreated?: (core: BrokerCore) => void
 }
 
 const RAFT_TICK_MS = 100
@@ -211,6 +213,7 @@ export class BrokerCore {
     const teardown = new Teardown(options.logger)
     try {
       const core = new BrokerCore(options, await GroupStateStore.open(options.store), teardown)
+      options.onCreated?.(core)
       await core.#start()
       return core
     } catch (error) {

@@ -3,3 +3,4 @@
  */
 export { BrokerProcess, type BrokerProcessOptions, BrokerStartError } from './cluster/broker-process.ts'
 export { DevCluster, type DevClusterOptions } from './cluster/dev-cluster.ts'
+export { type DevBroker, type DevTopologyOptions, planDevCluster } from './cluster/dev-topology.ts'

@@ -5,6 +5,7 @@
 
 const POOL_SIZE = 1024
 const SEQUENCE_BYTES = 4
+const DUE_AT = SEQUENCE_BYTES
 const TEXT = Buffer.from('{"carrier":"stratalog","origin":"ABQ","destination":"SFO","delay":-3} ')
 
 /** Makes values of one size. */
@@ -39,4 +40,17 @@ export class PayloadPool {
 /** The sequence number in front of a value. */
 export function sequenceOf(value: Buffer): number {
   return value.readUInt32LE(0)
+}
+
+/** Smallest value that has room for the moment at which it is due. */
+export const STAMPED_VALUE_BYTES_MIN = DUE_AT + 8
+
+/** Writes into a value when it was due to be sent, in ns of the machine's monotonic clock. */
+export function stampDue(value: Buffer, dueNs: number): void {
+  value.writeDoubleLE(dueNs, DUE_AT)
+}
+
+/** When the value was due to be sent. */
+export function dueOf(value: Buffer): number {
+  return value.readDoubleLE(DUE_AT)
 }

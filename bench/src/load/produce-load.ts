@@ -17,8 +17,9 @@ export async function produceLoad(job: LoadJob): Promise<void> {
   )
   // Until the topic's partitions are known, records are held as they were given; from then on they are encoded at once,
   // which lets the pool be used again.
-  await producer.send({ topic: job.topic, partition: 0, value: pool.value(0) })
-  for (let i = 1; i < job.recordCount; i++) {
+  const first = job.firstRecord ?? 0
+  await producer.send({ topic: job.topic, partition: first % job.partitionCount, value: pool.value(first) })
+  for (let i = first + 1; i < first + job.recordCount; i++) {
     const record = { topic: job.topic, partition: i % job.partitionCount, value: pool.value(i) }
     while (!producer.enqueue(record)) await producer.ready()
     if (failure !== null) throw failure

@@ -12,8 +12,9 @@
  * Owner: PartitionLog.open.
  */
 import { dirname } from 'node:path'
-import { type Offset, toLeaderEpoch, toOffset } from '@stratalog/proto'
+import { invariant, type Offset, toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { isControl, lastOffsetOf, leaderEpochOf } from '@stratalog/proto/records'
+import type { FileHandle } from '../storage/file-system.ts'
 import { batchFault, type ScanEnd, scanChunks } from './batch-scan.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { ControlRuns } from './control-runs.ts'
@@ -25,6 +26,9 @@ import { LogSegmentCorruptError } from './log-errors.ts'
 import { type RecoveryFacts, readRecoveryFacts, scanFrom } from './recovery-facts.ts'
 import { digestEpochs } from './recovery-point.ts'
 import { Segment } from './segment.ts'
+
+/** Written again at a time: a few megabytes per call cost nothing beside the sync. */
+const REWRITE_BYTES = 1024 * 1024
 
 /** What recovery leaves to do. */
 export interface RecoveredLog {
@@ -77,6 +81,8 @@ class Recovery {
   /** Bases of `.log` files that are still there, ascending. */
   #logBases: readonly number[]
   #scannedBytes = 0
+  /** Where each segment has batches that nobody is known to have synced, by base offset: bytes from the start. */
+  readonly #unsyncedFrom = new Map<Offset, number>()
   /** Names in the folder changed: a checkpoint is due, whose folder sync makes that durable. */
   #namesChanged = false
 
@@ -221,6 +227,9 @@ class Recovery {
     if (fault !== null) return fault
     core.epochs.assign(toLeaderEpoch(leaderEpochOf(buffer, at)), baseOffset)
     if (isControl(buffer, at)) core.controlRuns.add(baseOffset, toOffset(lastOffsetOf(buffer, at) + 1))
+    if (baseOffset >= this.#facts.flushedEndOffset && !this.#unsyncedFrom.has(segment.baseOffset)) {
+      this.#unsyncedFrom.set(segment.baseOffset, segment.sizeBytes)
+    }
     segment.noteBatch(buffer, at, core.config.indexIntervalBytes, core.options.clock.nowMs())
     return null
   }
@@ -280,12 +289,21 @@ class Recovery {
     return false
   }
 
-  /** A killed process leaves sound batches in the page cache that were never synced: only now do they count. */
+  /**
+   * A killed process leaves sound batches in the page cache that were never synced: only now do they count.
+   *
+   * They are written once more before they are synced. If a sync of theirs has failed, the page cache calls them clean, and
+   * another sync would leave them where they are, in memory, and succeed.
+   */
   async #syncScanned(): Promise<void> {
     const { segments, openFiles, options } = this.#core
     const scanned = segments.slice(this.#checkpoint.sealed.length)
     for (const segment of scanned) {
-      await openFiles.using(segment.logPath, (file) => file.datasync())
+      const from = this.#unsyncedFrom.get(segment.baseOffset) ?? segment.sizeBytes
+      await openFiles.using(segment.logPath, async (file) => {
+        await rewrite(file, from, segment.sizeBytes)
+        await file.datasync()
+      })
       if (segment !== segments.at(-1)) await segment.seal(options.clock.nowMs())
     }
   }
@@ -316,5 +334,16 @@ class Recovery {
 
   async #removeCompanionsBeyond(endOffset: number): Promise<void> {
     if (await this.#facts.companions.removeBeyond(endOffset)) this.#namesChanged = true
+  }
+}
+
+/** Writes the bytes from `from` to `to` where they are, as they are. */
+async function rewrite(file: FileHandle, from: number, to: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, to - from))
+  for (let at = from; at < to; ) {
+    const readBytes = await file.read(buffer.subarray(0, Math.min(buffer.length, to - at)), at)
+    invariant(readBytes > 0, 'what was scanned is still there')
+    await file.write([buffer.subarray(0, readBytes)], at)
+    at += readBytes
   }
 }

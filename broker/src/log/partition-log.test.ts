@@ -165,6 +165,22 @@ test('a failed sync fails the log for ever: nothing is acknowledged, no sync is 
   assert.deepEqual(states, ['failed', 'closed'])
 })
 
+test('batches whose sync has failed are written again by the next start, before they count', async () => {
+  const self = await bench()
+  const { open } = self
+  const log = await open()
+  appendBatches(log, 2)
+  await log.flush()
+  appendBatches(log, 3)
+  self.fileSystem.failNextDatasync()
+  assert.equal(await code(log.flush()), 'LOG_IO_FAILED')
+  // The process is started again; the page cache still has the batches, and calls them clean.
+  self.fileSystem = self.fileSystem.kill()
+  assert.equal((await open()).flushedEndOffset, 5)
+  self.fileSystem = self.fileSystem.crash({ keep: 'none' })
+  assert.equal((await open()).logEndOffset, 5, 'what recovery called durable is gone')
+})
+
 test('a large group is written beside the sync of the one before, and synced next', async () => {
   const { fileSystem, open } = await bench()
   const log = await open({ inlineWriteBytesMax: 100 })

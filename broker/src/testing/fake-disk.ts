@@ -2,9 +2,11 @@
  * What a disk keeps when its host stops: the model below {@link FakeFileSystem}.
  *
  * A file has its durable bytes and an ordered list of changes that only the page cache knows. A crash keeps any of
- * those changes, in the order in which they were made: none, all, a random part, or the last one torn. Names are
- * kept in a journal, as file systems do it: a crash keeps a beginning of it. Deterministic by seed.
+ * those changes, in the order in which they were made: none, all, a random part, or the last one torn. After a sync that
+ * failed no later one makes durable what it was to, as on Linux. Names are kept in a journal, as file systems do it: a
+ * crash keeps a beginning of it. Deterministic by seed.
  */
+import { FileBytes } from './file-bytes.ts'
 
 /** What of the unsynced changes survives a crash. */
 export type CrashLoss =
@@ -25,10 +27,32 @@ type Change =
 
 /** A file's content, apart from its name. */
 export class FakeInode {
-  /** As a reader sees it now. */
-  content: Buffer = Buffer.alloc(0)
-  #durable: Buffer = Buffer.alloc(0)
+  readonly #content: FileBytes
+  readonly #durable: FileBytes
   #changes: Change[] = []
+  /** Changes up to this serial were part of a sync that failed. */
+  #lostSerial = -1
+  #rewriteCount = 0
+
+  constructor(durable: FileBytes = new FileBytes()) {
+    this.#durable = durable
+    this.#content = durable.clone()
+  }
+
+  /** As a reader sees it now; valid until the next change. */
+  get content(): Buffer {
+    return this.#content.view
+  }
+
+  /** What no crash takes away; valid until the next change. */
+  get durable(): Buffer {
+    return this.#durable.view
+  }
+
+  /** Grows whenever bytes that were there, durable or not, may have become others. */
+  get rewriteCount(): number {
+    return this.#rewriteCount
+  }
 
   /** Changes that a crash may lose. */
   get unsyncedCount(): number {
@@ -40,27 +64,34 @@ export class FakeInode {
     return this.#changes.findLast((change) => change.kind === 'write')?.serial ?? -1
   }
 
+  /** @param bytes owned by the inode from here on. */
   write(position: number, bytes: Buffer, serial: number): void {
-    const change: Change = { kind: 'write', position, bytes, serial }
-    this.#changes.push(change)
-    this.content = applyChange(this.content, change)
+    if (position < this.#content.length) this.#rewriteCount++
+    this.#change({ kind: 'write', position, bytes, serial })
   }
 
   truncate(length: number, serial: number): void {
-    const change: Change = { kind: 'truncate', length, serial }
-    this.#changes.push(change)
-    this.content = applyChange(this.content, change)
+    this.#rewriteCount++
+    this.#change({ kind: 'truncate', length, serial })
   }
 
-  sync(): void {
-    this.#durable = this.content
-    this.#changes = []
-  }
-
-  /** Makes the changes up to that serial durable: those since the sync began are not part of it. */
+  /** Makes the changes up to that serial durable: those since the sync began are not part of it, nor those once lost. */
   syncUpTo(serial: number): void {
     const count = this.#changes.findLastIndex((change) => change.serial <= serial) + 1
-    for (const change of this.#changes.splice(0, count)) this.#durable = applyChange(this.#durable, change)
+    const lost: Change[] = []
+    for (const change of this.#changes.splice(0, count)) {
+      if (change.serial <= this.#lostSerial) lost.push(change)
+      else {
+        if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
+        applyChange(this.#durable, change)
+      }
+    }
+    this.#changes.unshift(...lost)
+  }
+
+  /** A sync of the changes up to that serial has failed: the page cache calls them clean, and never writes them again. */
+  loseUpTo(serial: number): void {
+    this.#lostSerial = Math.max(this.#lostSerial, serial)
   }
 
   /** Serial of the newest unsynced change, -1 if none. */
@@ -70,33 +101,39 @@ export class FakeInode {
 
   /** A file whose durable bytes are what this one keeps after a crash. */
   afterCrash(loss: CrashLoss, random: () => number, tornSerial: number): FakeInode {
-    let kept = this.#durable
+    const kept = this.#durable.clone()
     for (const change of this.#changes) {
       if (loss.keep === 'none' || (loss.keep === 'random' && random() < 0.5)) continue
       const torn = change.kind === 'write' && change.serial === tornSerial
-      for (const part of torn ? tear(change, loss, random) : [change]) kept = applyChange(kept, part)
+      for (const part of torn ? tear(change, loss, random) : [change]) applyChange(kept, part)
     }
-    const inode = new FakeInode()
-    inode.content = kept
-    inode.sync()
-    return inode
+    return new FakeInode(kept)
   }
 
   /** The same file with the same unsynced changes. */
   clone(): FakeInode {
-    const inode = new FakeInode()
-    inode.content = this.content
-    inode.#durable = this.#durable
-    inode.#changes = [...this.#changes]
+    const inode = new FakeInode(this.#durable.clone())
+    for (const change of this.#changes) inode.#change(change)
+    inode.#lostSerial = this.#lostSerial
     return inode
   }
 
   /** Changes a bit where it lies, as a failing disk does. */
   flipBit(position: number, bit: number): void {
-    const content = Buffer.from(this.content)
-    content[position] = content[position]! ^ (1 << bit)
-    this.content = content
-    if (this.#changes.length === 0) this.#durable = content
+    this.#rewriteCount++
+    for (const bytes of [this.#content, this.#durable]) bytes.flipBit(position, bit)
+  }
+
+  /** Takes away all bytes from `length` on, synced or not, as a disk or a person may do behind everybody's back. */
+  cut(length: number): void {
+    this.#rewriteCount++
+    this.#changes = []
+    for (const bytes of [this.#content, this.#durable]) if (bytes.length > length) bytes.resize(length)
+  }
+
+  #change(change: Change): void {
+    this.#changes.push(change)
+    applyChange(this.#content, change)
   }
 }
 
@@ -117,13 +154,9 @@ function tear(change: Extract<Change, { kind: 'write' }>, loss: CrashLoss, rando
   return parts
 }
 
-function applyChange(content: Buffer, change: Change): Buffer {
-  const end = change.kind === 'truncate' ? change.length : change.position + change.bytes.length
-  const length = change.kind === 'truncate' ? end : Math.max(end, content.length)
-  const next = Buffer.alloc(length)
-  content.copy(next)
-  if (change.kind === 'write') change.bytes.copy(next, change.position)
-  return next
+function applyChange(bytes: FileBytes, change: Change): void {
+  if (change.kind === 'write') bytes.write(change.position, change.bytes)
+  else bytes.resize(change.length)
 }
 
 type NameChange =
@@ -135,8 +168,15 @@ type NameChange =
 export class FakeNames {
   /** As a reader sees them now. */
   readonly current: Map<string, FakeInode | null> = new Map()
+  /** Grows with every change. */
+  changeCount = 0
   #durable = new Map<string, FakeInode | null>()
   #journal: { readonly folders: readonly string[]; readonly change: NameChange }[] = []
+
+  /** Whether a crash that keeps nothing unsynced keeps this name. */
+  isDurable(path: string): boolean {
+    return this.#durable.has(path)
+  }
 
   link(path: string, inode: FakeInode | null): void {
     this.#change([parentOf(path)], { kind: 'link', path, inode })
@@ -186,6 +226,7 @@ export class FakeNames {
   }
 
   #change(folders: readonly string[], change: NameChange): void {
+    this.changeCount++
     this.#journal.push({ folders, change })
     applyName(this.current, change)
   }

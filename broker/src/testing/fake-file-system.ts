@@ -4,7 +4,8 @@
  *
  * It passes the same conformance suite as the real one. Every mutating operation is counted; `stopAtOperation(n)`
  * makes the n-th and all later ones throw {@link CrashError} without effect; `crash(loss)` gives the file system that
- * the next start finds after a stop of the host, `kill()` the one after a stop of the process.
+ * the next start finds after a stop of the host, `kill()` the one after a stop of the process. A simulation says how long
+ * each operation takes (`pace`) and which of them fail (`fails`).
  */
 import { type FileHandle, type FileSystem, type OpenOptions, TEMPORARY_SUFFIX } from '../storage/file-system.ts'
 import { type CrashLoss, FakeInode, FakeNames, parentOf, seededRandom } from './fake-disk.ts'
@@ -13,6 +14,9 @@ import { type CrashLoss, FakeInode, FakeNames, parentOf, seededRandom } from './
 export class CrashError extends Error {
   override readonly name = 'CrashError'
 }
+
+/** What a disk is asked for; `names` are creations, removals, renames, and syncs of folders. */
+export type DiskOperation = 'read' | 'write' | 'sync' | 'names'
 
 /** Operations so far, for proofs of cost. */
 export interface FakeCounters {
@@ -39,6 +43,10 @@ export class FakeFileSystem implements FileSystem {
   }
   /** Called before each mutating operation with its number and what it is, for traces. */
   onMutation: ((number: number, operation: string) => void) | null = null
+  /** Resolves when an operation on that many bytes has taken its time; null = at once. Never resolves for the dead. */
+  pace: ((operation: DiskOperation, bytes: number) => Promise<void> | null) | null = null
+  /** Asked for every operation on a file: true makes it fail with EIO. */
+  fails: ((operation: DiskOperation, path: string) => boolean) | null = null
   #names = new FakeNames()
   #stopAt = Number.POSITIVE_INFINITY
   #serial = 0
@@ -89,9 +97,40 @@ export class FakeFileSystem implements FileSystem {
     this.#file(path).flipBit(position, bit)
   }
 
-  /** The file's bytes as a reader sees them. */
+  /** Takes away all bytes of a file from `length` on, synced or not. */
+  cutFile(path: string, length: number): void {
+    this.#file(path).cut(length)
+  }
+
+  /** The file's bytes as a reader sees them; valid until the next change. */
   contentOf(path: string): Buffer {
     return this.#file(path).content
+  }
+
+  /** A file to look at without an operation; null when there is none. */
+  inode(path: string): FakeInode | null {
+    return this.#names.current.get(path) ?? null
+  }
+
+  /** Grows with every change of names. */
+  get nameChangeCount(): number {
+    return this.#names.changeCount
+  }
+
+  /** Whether a crash now would leave a file of that name. */
+  isNameDurable(path: string): boolean {
+    return this.#names.isDurable(path)
+  }
+
+  /** Names in a folder, to look at without an operation; sorted. */
+  namesIn(folder: string): string[] {
+    const start = folder === '/' ? '/' : `${folder}/`
+    const names: string[] = []
+    for (const path of this.#names.current.keys()) {
+      if (path.startsWith(start) && path.length > start.length && !path.includes('/', start.length))
+        names.push(path.slice(start.length))
+    }
+    return names.sort()
   }
 
   /** Paths of all files, sorted. */
@@ -122,7 +161,7 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async open(path: string, options: OpenOptions = {}): Promise<FileHandle> {
-    await this.#turn()
+    await this.#turn('read')
     this.counters.opens++
     if (this.#names.current.get(path) === null) throw fileError('EISDIR', 'open', path)
     if (!this.#names.current.has(path)) {
@@ -136,7 +175,7 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async readDirectory(path: string): Promise<string[]> {
-    await this.#turn()
+    await this.#turn('read')
     this.#requireFolder(path, 'scandir')
     return [...this.#names.current.keys()]
       .filter((name) => parentOf(name) === path && name !== '/')
@@ -154,14 +193,14 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async remove(path: string): Promise<void> {
-    await this.#turn()
+    await this.#turn('names')
     this.#file(path, 'unlink')
     this.#mutate(`remove ${path}`)
     this.#names.unlink(path)
   }
 
   async removeDirectory(path: string): Promise<void> {
-    await this.#turn()
+    await this.#turn('names')
     const doomed = [...this.#names.current.keys()].filter((name) => name === path || name.startsWith(`${path}/`))
     for (const name of doomed.toReversed()) {
       this.#mutate(`remove ${name}`)
@@ -170,7 +209,7 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await this.#turn()
+    await this.#turn('names')
     if (!this.#names.current.has(from)) throw fileError('ENOENT', 'rename', from)
     this.#requireFolder(parentOf(to), 'rename')
     this.#mutate(`rename ${from} ${to}`)
@@ -188,7 +227,8 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async readFile(path: string): Promise<Buffer> {
-    await this.#turn()
+    await this.#turn('read')
+    this.#failIfAsked('read', path)
     const { content } = this.#file(path)
     this.counters.reads++
     this.counters.readBytes += content.length
@@ -209,8 +249,9 @@ export class FakeFileSystem implements FileSystem {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    await this.#turn()
+    await this.#turn('sync')
     this.#requireFolder(path, 'fsync')
+    this.#failIfAsked('sync', path)
     this.#mutate(`syncdir ${path}`)
     this.counters.syncs++
     this.#names.sync(path)
@@ -218,7 +259,8 @@ export class FakeFileSystem implements FileSystem {
 
   #disk(): HandleDisk {
     return {
-      turn: () => this.#turn(),
+      turn: (operation, bytes) => this.#turn(operation, bytes),
+      failIfAsked: (operation, path) => this.#failIfAsked(operation, path),
       read: (bytes) => {
         this.counters.reads++
         this.counters.readBytes += bytes
@@ -228,7 +270,9 @@ export class FakeFileSystem implements FileSystem {
       takeSpace: (bytes) => this.#takeSpace(bytes),
       sync: async (path) => {
         await this.#heldSyncs
+        await this.#turn('sync')
         this.counters.syncs++
+        this.#failIfAsked('sync', path)
         if (this.#failingDatasyncs === 0) return
         this.#failingDatasyncs--
         throw fileError('EIO', 'fdatasync', path)
@@ -240,9 +284,13 @@ export class FakeFileSystem implements FileSystem {
   }
 
   /** Every operation settles asynchronously, and none after the stop. */
-  async #turn(): Promise<void> {
-    await null
+  async #turn(operation: DiskOperation | null = null, bytes = 0): Promise<void> {
+    await (operation === null ? null : (this.pace?.(operation, bytes) ?? null))
     if (this.stopped) throw new CrashError('the host has stopped')
+  }
+
+  #failIfAsked(operation: DiskOperation, path: string): void {
+    if (this.fails?.(operation, path) === true) throw fileError('EIO', operation, path)
   }
 
   #mutate(operation: string): void {
@@ -274,7 +322,8 @@ export class FakeFileSystem implements FileSystem {
 
 /** What a handle needs of its file system. */
 interface HandleDisk {
-  turn(): Promise<void>
+  turn(operation?: DiskOperation, bytes?: number): Promise<void>
+  failIfAsked(operation: DiskOperation, path: string): void
   read(bytes: number): void
   mutate(operation: string): void
   nextSerial(): number
@@ -298,8 +347,9 @@ class FakeFileHandle implements FileHandle {
   }
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
-    await this.#disk.turn()
+    await this.#disk.turn('read', buffer.length)
     this.#require(false, 'read')
+    this.#disk.failIfAsked('read', this.path)
     const { content } = this.#inode
     const bytes = Math.max(0, Math.min(buffer.length, content.length - position))
     buffer.set(content.subarray(position, position + bytes))
@@ -308,19 +358,23 @@ class FakeFileHandle implements FileHandle {
   }
 
   async write(buffers: readonly Uint8Array[], position: number): Promise<void> {
-    await this.#disk.turn()
+    await this.#disk.turn(
+      'write',
+      buffers.reduce((sum, { length }) => sum + length, 0),
+    )
     this.writeSync(buffers, position)
   }
 
   writeSync(buffers: readonly Uint8Array[], position: number): void {
     this.#require(true, 'write')
+    this.#disk.failIfAsked('write', this.path)
     const bytes = Buffer.concat(buffers)
     this.#disk.mutate(`write ${this.path} ${position}+${bytes.length}`)
     // Overwriting takes no space on a disk; only growth does.
     const grownBytes = Math.max(0, position + bytes.length - this.#inode.content.length)
     const lackingBytes = grownBytes - this.#disk.takeSpace(grownBytes)
     const fitting = bytes.subarray(0, bytes.length - lackingBytes)
-    if (fitting.length > 0) this.#inode.write(position, Buffer.from(fitting), this.#disk.nextSerial())
+    if (fitting.length > 0) this.#inode.write(position, fitting, this.#disk.nextSerial())
     if (lackingBytes > 0) throw fileError('ENOSPC', 'write', this.path)
   }
 
@@ -329,7 +383,12 @@ class FakeFileHandle implements FileHandle {
     this.#require(false, 'fdatasync')
     this.#disk.mutate(`datasync ${this.path}`)
     const { lastSerial } = this.#inode
-    await this.#disk.sync(this.path)
+    try {
+      await this.#disk.sync(this.path)
+    } catch (error) {
+      this.#inode.loseUpTo(lastSerial)
+      throw error
+    }
     await this.#disk.turn()
     this.#inode.syncUpTo(lastSerial)
   }

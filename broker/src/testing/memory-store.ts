@@ -1,16 +1,23 @@
 /**
- * A key-value store in memory with a power switch: what was not synced is lost in a crash, and writes can be made to fail.
+ * A key-value store in memory with a power switch: what was not synced may be lost in a crash, and writes can be made to
+ * fail or to take their time.
  *
- * It keeps two maps, what readers see and what a disk would hold. Deterministic: no clock, no chance.
+ * It keeps what readers see, what a disk would hold, and a journal of the batches between the two: a crash keeps a
+ * beginning of it, as a write-ahead log does. Deterministic: no clock, no chance.
  */
 import { type KeyRange, type KeyValueStore, StoreError, type StoreOperation } from '../storage/key-value-store.ts'
 
 /** A fake {@link KeyValueStore} for tests and simulations. */
 export class MemoryStore implements KeyValueStore {
-  #visible: Map<string, Buffer>
-  #durable: Map<string, Buffer>
+  readonly #visible: Map<string, Buffer>
+  readonly #durable: Map<string, Buffer>
+  /** Batches that are not durable, oldest first; the first one has the serial `#journalStart`. */
+  #journal: (readonly StoreOperation[])[] = []
+  #journalStart = 0
   #failing = false
   #closed = false
+  /** Resolves when a batch has taken its time; null = at once. Never resolves for the dead. */
+  pace: ((sync: boolean) => Promise<void> | null) | null = null
   /** Synced batches so far. */
   syncCount = 0
   /** Batches so far, synced or not. */
@@ -26,10 +33,38 @@ export class MemoryStore implements KeyValueStore {
     this.#failing = true
   }
 
-  /** The store as it is found after a power loss; this one refuses everything from then on. */
-  crash(): MemoryStore {
+  /**
+   * The store as it is found after a power loss; this one refuses everything from then on.
+   *
+   * @param kept which part of the unsynced batches survives, 0 to 1.
+   */
+  crash(kept = 0): MemoryStore {
     this.#closed = true
+    const next = new MemoryStore(this.#durable)
+    for (const operations of this.#journal.slice(0, Math.round(kept * this.#journal.length))) {
+      applyTo(next.#durable, operations)
+      applyTo(next.#visible, operations)
+    }
+    return next
+  }
+
+  /** The store as it is found after a stop of the process alone: everything is there, and still unsynced. */
+  kill(): MemoryStore {
+    this.#closed = true
+    const next = this.copy()
+    next.#journal = [...this.#journal]
+    for (const operations of next.#journal) applyTo(next.#visible, operations)
+    return next
+  }
+
+  /** A store that holds what a crash now would keep. */
+  copy(): MemoryStore {
     return new MemoryStore(this.#durable)
+  }
+
+  /** The value that a crash now would keep. */
+  durableValue(key: string): Buffer | null {
+    return this.#durable.get(key) ?? null
   }
 
   async get(key: string): Promise<Buffer | null> {
@@ -40,16 +75,19 @@ export class MemoryStore implements KeyValueStore {
   async batch(operations: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void> {
     this.#check()
     if (this.#failing) throw failure('this store was told to fail writes')
-    for (const operation of operations) {
-      if (operation.kind === 'put') this.#visible.set(operation.key, Buffer.from(operation.value))
-      else this.#visible.delete(operation.key)
-    }
+    const own = operations.map((operation) =>
+      operation.kind === 'put' ? { ...operation, value: Buffer.from(operation.value) } : operation,
+    )
+    applyTo(this.#visible, own)
+    this.#journal.push(own)
+    const serial = this.#journalStart + this.#journal.length
     this.batchCount++
-    await Promise.resolve()
+    await (this.pace?.(options.sync) ?? null)
     if (!options.sync) return
     this.#check()
+    if (this.#failing) throw failure('this store was told to fail writes')
     this.syncCount++
-    this.#durable = new Map(this.#visible)
+    this.#harden(serial)
   }
 
   async *iterate(range: KeyRange): AsyncGenerator<readonly [string, Buffer]> {
@@ -61,11 +99,25 @@ export class MemoryStore implements KeyValueStore {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#durable = new Map(this.#visible)
+    this.#harden(Number.POSITIVE_INFINITY)
+  }
+
+  /** Makes the batches below that serial durable. */
+  #harden(serial: number): void {
+    const hardened = this.#journal.splice(0, Math.max(0, serial - this.#journalStart))
+    this.#journalStart += hardened.length
+    for (const operations of hardened) applyTo(this.#durable, operations)
   }
 
   #check(): void {
     if (this.#closed) throw failure('this store is closed')
+  }
+}
+
+function applyTo(rows: Map<string, Buffer>, operations: readonly StoreOperation[]): void {
+  for (const operation of operations) {
+    if (operation.kind === 'put') rows.set(operation.key, operation.value)
+    else rows.delete(operation.key)
   }
 }
 
