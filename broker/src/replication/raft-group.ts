@@ -112,7 +112,7 @@ export interface ReplicaState {
   readonly matchOffset: Offset
   /** Heard from lately. */
   readonly isLive: boolean
-  /** Live, and no further behind than what was appended in the last tick. */
+  /** Live, and no further behind than what was appended in the last second or two. */
   readonly isCaughtUp: boolean
 }
 
@@ -200,7 +200,7 @@ export class RaftGroup implements Ticked, AddressedGroup {
       applied: commit,
     })
     this.#softState = { role: 'follower', leaderId: null, term: this.#node.term }
-    this.#liveness = new PeerLiveness(ELECTION_TICKS)
+    this.#liveness = new PeerLiveness(ELECTION_TICKS, this.#node.endPosition)
     this.#evidence = new LossEvidence(ticks.clock)
     this.#foundingTicksLeft = options.isPreferredFounder && this.#node.term === 0 ? FOUNDING_TICKS : 0
   }
