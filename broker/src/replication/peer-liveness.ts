@@ -12,12 +12,17 @@ export class PeerLiveness {
   #ticks = 0
   #heard = new Set<NodeId>()
   #heardBefore = new Set<NodeId>()
-  #periodStart: Position = 0
-  #periodStartBefore: Position = 0
+  #periodStart: Position
+  #periodStartBefore: Position
 
-  /** @param periodTicks silence of this many ticks, at most twice as many, makes a peer not live. */
-  constructor(periodTicks: number) {
+  /**
+   * @param periodTicks silence of this many ticks, at most twice as many, makes a peer not live.
+   * @param end of the node's own log: what it holds at its start is old.
+   */
+  constructor(periodTicks: number, end: Position) {
     this.#periodTicks = periodTicks
+    this.#periodStart = end
+    this.#periodStartBefore = end
   }
 
   /** A log that ends here or later has caught up: it holds what this one held one to two periods ago. */
