@@ -31,6 +31,14 @@ const TASKS = {
   chaos: { build: true, args: [join('bench', 'dist', 'chaos', 'main.js')] },
   build: { build: true, args: null },
   node: { build: false, args: ['--conditions=typescript-source'] },
+  sim: { build: false, args: ['--conditions=typescript-source', simulator()] },
+}
+
+/** Of the Raft core alone, or of whole brokers. */
+function simulator() {
+  return process.argv.includes('--broker')
+    ? join('bench', 'src', 'sim', 'main.ts')
+    : join('broker', 'raft-ts', 'src', 'test', 'sim', 'main.ts')
 }
 
 /** Runs a program to its end with our streams; resolves with its exit status, 128 + the signal's number if killed. */

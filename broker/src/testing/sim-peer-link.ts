@@ -112,6 +112,11 @@ export class SimLink {
   /** One ping interval has passed. */
   tick(): void {
     if (this.#other === null) return
+    // The word that it is gone may have been lost in a cut: its machine gives it again to the next ping.
+    if (this.#other.listener === null && !this.#own.isCutOff(this.#other)) {
+      this.lose('the other side closed it')
+      return
+    }
     this.#silentMs = this.#own.isCutOff(this.#other) ? this.#silentMs + this.#network.pingIntervalMs : 0
     if (this.#silentMs >= this.#network.peerTimeoutMs) this.lose(`it was silent for ${this.#silentMs} ms`)
   }

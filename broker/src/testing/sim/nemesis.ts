@@ -6,8 +6,8 @@
  * copies have been given up and rebuilt.
  */
 import { bridge, halves, isolate, oneWay, type Random, ring } from 'raft-ts/testing'
-import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { Operator } from './operator.ts'
+import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import type { DiskCopy } from './sim-disk.ts'
@@ -21,8 +21,8 @@ export class Nemesis {
   readonly counts: Map<BrokerFaultKind, number> = new Map()
   /** The broker whose disk may destroy synced bytes. */
   readonly #cursed: SimBroker
-  /** A backup of that disk, and which start of the broker it is of. */
-  #copy: { readonly copy: DiskCopy; readonly start: number } | null = null
+  /** A backup of that disk, and the registration under which it was made. */
+  #copy: { readonly copy: DiskCopy; readonly runs: readonly string[] } | null = null
   #running = true
   /** Tells the partition in force from earlier ones, whose end must not mend it. */
   #partition = 0
@@ -171,8 +171,7 @@ export class Nemesis {
     const random = this.#random
     if (!broker.isWhole()) return false
     if (kind === 'old-copy' && this.#copy === null) {
-      // The backup is of this start; it is put back after at least one more has registered.
-      this.#copy = { copy: broker.disk.copy(), start: broker.registeredCount }
+      this.#copy = { copy: broker.disk.copy(), runs: this.#registeredRuns(broker) }
       return false
     }
     switch (kind) {
@@ -182,7 +181,7 @@ export class Nemesis {
         broker.disk.wipe()
         break
       case 'old-copy':
-        if (broker.registeredCount <= this.#copy!.start) return false
+        if (!this.#isKnownToBeOld(this.#copy!)) return false
         broker.kill()
         broker.damageAll()
         broker.disk.restore(this.#copy!.copy)
@@ -211,9 +210,23 @@ export class Nemesis {
     return true
   }
 
+  /**
+   * Whether all others have heard of a later registration than the backup is of: a majority that has not, together with the
+   * broker that has forgotten it, is as the cluster once was, and nobody could tell.
+   */
+  #isKnownToBeOld({ runs }: { readonly runs: readonly string[] }): boolean {
+    const known = this.#registeredRuns(this.#cursed)
+    return known.length === this.#cluster.options.brokerCount && known.every((run) => !runs.includes(run))
+  }
+
+  /** The run under which a broker is registered, as each of those that run has it. */
+  #registeredRuns({ id }: SimBroker): string[] {
+    return this.#cluster.running().flatMap((other) => other.image()?.brokers.get(id)?.run ?? [])
+  }
+
   #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string } | null {
     const files = [...broker.directories()].flatMap(([group, directory]) =>
-      directory.startsWith('/data/metadata') ? [] : broker.disk.fileSystem
+      broker.disk.fileSystem
         .namesIn(directory)
         .filter((name) => name.endsWith('.log'))
         .map((name) => ({ path: `${directory}/${name}`, group }))

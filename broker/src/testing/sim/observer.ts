@@ -4,11 +4,12 @@
  * Partitions tell when something has changed; those are looked at once the event has settled, so that a quiet partition
  * costs nothing. A copy whose disk was damaged on purpose is left out until it has been given up and begun anew.
  */
-import type { Message } from 'raft-ts'
+
 import { RECORD_BATCH_OVERHEAD_BYTES, sizeOf } from '@stratalog/proto/records'
-import { brokerOfNode } from '../../replication/raft-ids.ts'
+import type { Message } from 'raft-ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { ProduceSuccess } from '../../partition/produce-outcome.ts'
+import { brokerOfNode } from '../../replication/raft-ids.ts'
 import { GroupLedger } from './group-ledger.ts'
 import { LogImage, seeBatch } from './log-image.ts'
 import type { SimBroker } from './sim-broker.ts'
@@ -53,6 +54,8 @@ export class Observer {
   /** Metadata as text, by offset. */
   readonly #metadata = new Map<number, string>()
   electionCount = 0
+  /** Topics whose deletion was asked for: they promise nothing any more. */
+  readonly deletedTopicIds: Set<string> = new Set()
 
   constructor(world: World) {
     this.#world = world
@@ -108,9 +111,11 @@ export class Observer {
     } else if (message.type === 'vote-response' && message.granted && brokerOfNode(message.to) !== broker.id) {
       const stored = broker.durableVote(group)
       hold(
-        stored !== null && stored.term === message.term && stored.vote === message.to,
+        // Once a later term is on disk, nobody gets another vote in this one.
+        stored !== null && (stored.term > message.term || (stored.term === message.term && stored.vote === message.to)),
         'vote-durable',
-        () => `broker ${broker.id} votes for ${message.to} in term ${message.term} of ${group}; on disk: ${show(stored)}`,
+        () =>
+          `broker ${broker.id} votes for ${message.to} in term ${message.term} of ${group}; on disk: ${show(stored)}`,
       )
     }
   }
@@ -242,7 +247,8 @@ export class Observer {
     hold(
       end <= Math.max(images.durable.end, broker.startsAt(group)),
       'served-within-flushed',
-      () => `${group} on broker ${broker.id} shows what is committed up to ${end}, and has ${images.durable.end} on disk`,
+      () =>
+        `${group} on broker ${broker.id} shows what is committed up to ${end}, and has ${images.durable.end} on disk`,
     )
   }
 
@@ -277,6 +283,8 @@ export class Observer {
     holds: (image: LogImage) => boolean,
   ): { readonly enough: boolean; readonly text: string } {
     const group = groupOf(partition)
+    // Others may have removed the folder before this one hears that the topic is deleted.
+    if (this.deletedTopicIds.has(partition.topicId.toString('hex'))) return { enough: true, text: '' }
     const { voters, votersOutgoing } = partition.members()
     const holding = (node: number): boolean => {
       const broker = this.#brokers.get(brokerOfNode(node))

@@ -45,8 +45,6 @@ export class SimBroker {
   isDark = false
   /** Processes so far. */
   startCount = 0
-  /** Those that have registered. */
-  registeredCount = 0
   /** Whether it has registered since the last start. */
   isRegistered = false
   /** Groups whose copy here was damaged on purpose, and the folder's content that was. */
@@ -85,7 +83,6 @@ export class SimBroker {
         (core) => {
           this.core = core
           this.isRegistered = true
-          this.registeredCount++
           world.note(this.id, () => 'has started')
         },
         (error: unknown) => {

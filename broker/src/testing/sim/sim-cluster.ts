@@ -13,13 +13,14 @@ export class SimCluster {
   readonly network: SimNetwork
   readonly brokers: ReadonlyMap<number, SimBroker>
   /** Topics whose deletion was asked for. */
-  readonly deletedTopicIds: Set<string> = new Set()
+  readonly deletedTopicIds: Set<string>
   /** No faults any more. */
   healed = false
 
   constructor(world: World, options: BrokerSimOptions, observer: Observer) {
     this.world = world
     this.options = options
+    this.deletedTopicIds = observer.deletedTopicIds
     const ids = Array.from({ length: options.brokerCount }, (_, i) => i + 1)
     this.network = new SimNetwork(world, options.link, ids)
     this.brokers = new Map(ids.map((id) => [id, new SimBroker(this, observer, id)]))

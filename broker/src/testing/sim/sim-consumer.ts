@@ -2,7 +2,7 @@
 import { StratalogError } from '@stratalog/proto'
 import { decodeBatchSync, sizeOf } from '@stratalog/proto/records'
 import { connect } from './client-link.ts'
-import type { Clients, ClientPartition } from './clients.ts'
+import type { ClientPartition, Clients } from './clients.ts'
 import { decodeValueName } from './history.ts'
 import { seeBatch } from './log-image.ts'
 
@@ -13,6 +13,8 @@ interface Answer {
 
 const READ_BYTES_MAX = 64 * 1024
 const TIMEOUT_MS = 3000
+/** So many offsets at once are a sign of more. */
+const BEHIND_OFFSETS = 10
 
 /** See the file's header. */
 export class SimConsumer {
@@ -72,9 +74,12 @@ export class SimConsumer {
       },
       answered: (answer) => {
         if (this.#closed) return
+        const before = this.position
         if (answer === null || answer instanceof StratalogError) this.#refused(answer)
         else this.#take(answer)
-        this.#plan()
+        // One that has fallen behind does not wait.
+        if (this.position - before >= BEHIND_OFFSETS && !this.#closed) this.#read()
+        else this.#plan()
       },
     })
   }

@@ -144,7 +144,11 @@ class ProcessPeers implements PeerNetwork {
     const process = this.#process
     const { world } = process
     this.#peers.begin({
-      mayReplicate: (peer) => listener.mayReplicate(peer),
+      mayReplicate: (peer) => {
+        const may = listener.mayReplicate(peer)
+        if (!may) world.note(this.#broker.id, () => `takes no messages of ${JSON.stringify(peer)}`)
+        return may
+      },
       refusal: (peer) => listener.refusal(peer),
       onMessage: (message) =>
         process.enter(() => {
