@@ -4,7 +4,7 @@
  * Partitions tell when something has changed; those are looked at once the event has settled, so that a quiet partition
  * costs nothing. A copy whose disk was damaged on purpose is left out until it has been given up and begun anew.
  */
-import type { Message } from 'raft-ts'
+import type { ConfState, Message } from 'raft-ts'
 import { RECORD_BATCH_OVERHEAD_BYTES, sizeOf } from '@stratalog/proto/records'
 import { brokerOfNode } from '../../replication/raft-ids.ts'
 import type { Partition } from '../../partition/partition.ts'
@@ -22,6 +22,8 @@ interface Watched {
   readonly group: string
   readonly ledger: GroupLedger
   highWatermark: number
+  /** The members when it was looked at last: what was committed since may have put others into force. */
+  members: ConfState
   /** Index of the next batch of the content image to compare. */
   compared: number
   readonly stop: () => void
@@ -166,6 +168,7 @@ export class Observer {
       group,
       ledger: this.#ledger(group),
       highWatermark: 0,
+      members: partition.members(),
       compared: 0,
       stop: partition.onAdvance(() => this.#dirty.add(watched)),
     }
@@ -216,6 +219,7 @@ export class Observer {
     this.#world.hash.add(highWatermark)
     const state = partition.state()
     if (state.kind === 'serving') this.#serves(watched, leaderEpoch, advanced)
+    watched.members = partition.members()
     else if (ENDED.has(state.error.code)) return
     if (broker.isDamaged(group)) return
     this.#withinFlushed(watched)
@@ -282,7 +286,8 @@ export class Observer {
     const group = groupOf(partition)
     // Others may have removed the folder before this one hears that the topic is deleted.
     if (this.deletedTopicIds.has(partition.topicId.toString('hex'))) return { enough: true, text: '' }
-    const { voters, votersOutgoing } = partition.members()
+    const now = partition.members()
+    const before = this.#watched.get(partition)?.members ?? now
     const holding = (node: number): boolean => {
       const broker = this.#brokers.get(brokerOfNode(node))
       if (broker === undefined) return false
@@ -293,10 +298,13 @@ export class Observer {
       images.durable.refresh()
       return holds(images.durable)
     }
-    const enough = [voters, votersOutgoing].every(
-      (nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1,
-    )
-    return { enough, text: enough ? '' : `${voters.filter(holding)} of ${voters} | ${votersOutgoing}` }
+    const decides = ({ voters, votersOutgoing }: ConfState): boolean =>
+      [voters, votersOutgoing].every(
+        (nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1,
+      )
+    const enough = decides(now) || decides(before)
+    const nodes = [...new Set([...now.voters, ...now.votersOutgoing])]
+    return { enough, text: enough ? '' : `${nodes.filter(holding)} of ${now.voters} | ${now.votersOutgoing}` }
   }
 
   #imagesOf(broker: SimBroker, group: string): CopyImages | null {
