@@ -5,14 +5,14 @@
  *  data folder -> listening -> core (peers, metadata, registered, partitions recovered) -> serving -> ready
  * ```
  * Ready means: the broker is part of its cluster, all partitions are recovered or known to be damaged, and connections are
- * served. Signals, exit codes
- * and the process itself belong to the command that starts it.
+ * served. Signals, exit codes and the process itself belong to the command that starts it.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type InvariantError, invariant, isStratalogError } from '@stratalog/proto'
-import { BrokerCore, type BrokerCoreLimits } from './broker-core.ts'
+import { BrokerCore } from './broker-core.ts'
+import type { BrokerCoreLimits } from './broker-core-options.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
-import { takeStartEpoch } from './cluster/start-epoch.ts'
+import { beginRun } from './cluster/runs.ts'
 import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } from './config/host-port.ts'
 import type { BrokerConfig } from './config/load-config.ts'
 import { DataDirectory } from './data-directory.ts'
@@ -51,6 +51,9 @@ export interface StopOptions {
   readonly graceMs?: number
 }
 
+/** How long a stop waits for other brokers to take over what this one leads. */
+const HAND_OVER_MS = 3000
+
 /** A started broker. */
 export class Broker {
   readonly config: BrokerConfig
@@ -59,6 +62,7 @@ export class Broker {
   readonly clusterId: string
   readonly logger: Logger
   readonly #server: BrokerServer
+  readonly #core: BrokerCore
   /** What must be undone, the last first. */
   readonly #teardown: Teardown
   #stopping: Promise<void> | null = null
@@ -69,6 +73,7 @@ export class Broker {
     clusterId: string,
     logger: Logger,
     server: BrokerServer,
+    core: BrokerCore,
     teardown: Teardown,
   ) {
     this.config = config
@@ -76,6 +81,7 @@ export class Broker {
     this.clusterId = clusterId
     this.logger = logger
     this.#server = server
+    this.#core = core
     this.#teardown = teardown
   }
 
@@ -90,8 +96,8 @@ export class Broker {
       dependencies.logger ?? createLogger({ level: settings['log.level'], brokerId: settings['broker.id'] })
     const teardown = new Teardown(logger)
     try {
-      return await startParts(config, { ...dependencies, logger }, teardown, (address, clusterId, server) => {
-        return new Broker(config, address, clusterId, logger, server, teardown)
+      return await startParts(config, { ...dependencies, logger }, teardown, (address, clusterId, server, core) => {
+        return new Broker(config, address, clusterId, logger, server, core, teardown)
       })
     } catch (error) {
       await teardown.run()
@@ -116,7 +122,8 @@ export class Broker {
   async #stop(graceMs: number): Promise<void> {
     const startedMs = performance.now()
     this.logger.info({ graceMs }, 'stopping')
-    const hasDrained = await this.#server.drain(graceMs)
+    await this.#core.handOver(Math.min(graceMs / 2, HAND_OVER_MS))
+    const hasDrained = await this.#server.drain(Math.max(0, graceMs - (performance.now() - startedMs)))
     if (!hasDrained) this.logger.warn({ graceMs }, 'streams did not end in time and are cut off')
     await this.#server.stop(Math.max(0, graceMs - (performance.now() - startedMs)))
     await this.#teardown.run()
@@ -130,18 +137,18 @@ async function startParts(
   config: BrokerConfig,
   dependencies: Dependencies,
   teardown: Teardown,
-  started: (address: HostPort, clusterId: string, server: BrokerServer) => Broker,
+  started: (address: HostPort, clusterId: string, server: BrokerServer, core: BrokerCore) => Broker,
 ): Promise<Broker> {
   const { settings } = config
   const { logger, clock = SYSTEM_CLOCK } = dependencies
   const startedMs = performance.now()
   const directory = await openDirectory(config)
   teardown.add('data folder', () => directory.close())
-  const startEpoch = await takeStartEpoch(directory.store)
+  const runs = await beginRun(directory.store, randomBytes)
   const { directoryId } = directory.properties
   warnOfSmallThreadPool(logger)
   const { path: dataDir } = directory
-  logger.info({ version: BROKER_VERSION, pid: process.pid, dataDir, directoryId, startEpoch }, 'starting')
+  logger.info({ version: BROKER_VERSION, pid: process.pid, dataDir, directoryId, run: runs.at(-1) }, 'starting')
 
   const onInvariantBroken = (error: InvariantError) =>
     dependencies.failStop ? dependencies.failStop(error) : failStop(logger, error)
@@ -153,7 +160,7 @@ async function startParts(
   const startedAtMs = clock.nowMs()
   const core = await startCore(config, dependencies, teardown, {
     directory,
-    startEpoch,
+    runs,
     clientAddress: parseAdvertised(settings.advertised) ?? address,
     process: () => ({ isStopping: isStopping(), pid: process.pid, version: BROKER_VERSION, startedAtMs }),
   })
@@ -176,7 +183,7 @@ async function startParts(
   server.admit()
   if (settings['reflection.enabled']) void server.addReflection()
   logger.info({ ...address, clusterId, tookMs: Math.round(performance.now() - startedMs) }, 'ready')
-  return started(address, clusterId, server)
+  return started(address, clusterId, server, core)
 }
 
 function openDirectory({ settings }: BrokerConfig): Promise<DataDirectory> {
@@ -190,7 +197,7 @@ function openDirectory({ settings }: BrokerConfig): Promise<DataDirectory> {
 /** What a core needs beside the configuration. */
 interface CoreParts {
   readonly directory: DataDirectory
-  readonly startEpoch: number
+  readonly runs: readonly string[]
   readonly clientAddress: HostPort
   readonly process: () => ProcessFacts
 }
@@ -199,14 +206,14 @@ async function startCore(
   config: BrokerConfig,
   dependencies: Dependencies,
   teardown: Teardown,
-  { directory, startEpoch, clientAddress, process: processFacts }: CoreParts,
+  { directory, runs, clientAddress, process: processFacts }: CoreParts,
 ): Promise<BrokerCore> {
   const { settings, topicDefaults } = config
   const { fileSystem = new NodeFileSystem(), clock = SYSTEM_CLOCK, random = Math.random, logger, signal } = dependencies
   const brokerId = settings['broker.id']
   const identity = (): PeerIdentity => {
     const { clusterId, directoryId } = directory.properties
-    return { clusterId, brokerId, directoryId, startEpoch, version: BROKER_VERSION }
+    return { clusterId, brokerId, directoryId, runs, version: BROKER_VERSION }
   }
   const network = await TcpPeers.start({ ...parseHostPort(settings['peer.listen']), identity, logger, clock, random })
   teardown.add('peers', () => network.close())

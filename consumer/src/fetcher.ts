@@ -207,6 +207,7 @@ export class Fetcher {
         return
       }
     }
+    if (error.retriable) this.#prepare([partition])
     if (error.code === 'OFFSET_OUT_OF_RANGE') {
       this.#outOfRange(partition, error)
     } else if (error.retriable || error.code === 'UNKNOWN_TOPIC_OR_PARTITION') {
@@ -263,12 +264,27 @@ export class Fetcher {
       onClientClosed(error)
       return
     }
+    this.#prepare(lost)
     for (const partition of lost) {
       if (error === null || error.retriable) this.#retries.failed(partition, error, performance.now())
       else core.fail(partition, error)
     }
     emit('disconnected', { broker: session.name, error })
     this.kick()
+  }
+
+  /** Connects to those that may lead these next, at the first failure, so that this need not be waited for later. */
+  #prepare(partitions: readonly PartitionState[]): void {
+    const { metadata } = this.#options.client
+    const replicas = new Set<number>()
+    for (const state of partitions) {
+      if (this.#retries.hasFailed(state)) continue
+      const { topic, partition } = state
+      for (const brokerId of metadata.peek(topic)?.partitions[partition]?.replicas ?? []) replicas.add(brokerId)
+    }
+    for (const broker of metadata.brokers) {
+      if (broker.brokerId !== null && replicas.has(broker.brokerId)) this.#options.client.prepare(broker, 'fetch')
+    }
   }
 
   #drop(session: FetchSession): PartitionState[] {

@@ -59,6 +59,7 @@ class Harness {
       leaderOf: () => ({ kind: 'unknown' }),
       refresh: () => Promise.resolve(null),
       applyLeader: () => false,
+      prepare: ignore,
       openStream: (_broker, handlers) => {
         this.handlers = handlers
         return {

@@ -42,6 +42,11 @@ export class LeaderSearch {
     else this.#port.after(delayMs, () => void this.#lookUp(queue.topic, search))
   }
 
+  /** Whether the partition searches. */
+  has(queue: PartitionQueue): boolean {
+    return this.#searches.get(queue.topic)?.lookupCounts.has(queue) ?? false
+  }
+
   /** A batch of the partition got through: its next lookup need not wait. */
   succeeded(queue: PartitionQueue): void {
     const search = this.#searches.get(queue.topic)

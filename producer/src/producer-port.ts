@@ -64,6 +64,14 @@ export class ProducerPort implements SenderPort {
     return this.#client.metadata.applyLeader(topic, partition, { leader: broker, leaderEpoch: leader.leaderEpoch })
   }
 
+  prepare(topic: string, partition: number): void {
+    const { metadata } = this.#client
+    const replicas = metadata.peek(topic)?.partitions[partition]?.replicas ?? []
+    for (const broker of metadata.brokers) {
+      if (broker.brokerId !== null && replicas.includes(broker.brokerId)) this.#client.prepare(broker, 'produce')
+    }
+  }
+
   openStream(broker: BrokerAddress, handlers: ProduceHandlers): ProduceStream {
     try {
       return this.#client.openStream(ProduceService.produceStream, broker, 'produce', handlers)

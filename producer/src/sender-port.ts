@@ -51,5 +51,7 @@ export interface SenderPort {
   readonly refresh: (topic: string) => Promise<StratalogError | null>
   /** Takes note of the leader that an error named. Returns whether that is news worth trying. */
   readonly applyLeader: (error: StratalogError) => boolean
+  /** Connects to those that may lead the partition next, so that this need not be waited for once one does. */
+  readonly prepare: (topic: string, partition: number) => void
   readonly openStream: (broker: BrokerAddress, handlers: ProduceHandlers) => ProduceStream
 }

@@ -150,8 +150,8 @@ export class Sender {
     if (link === undefined) {
       link = new BrokerLink(broker, this.#parts.port, this.#parts.link, {
         onAck: (awaited, ack) => this.#onAck(awaited, ack),
-        onError: (awaited, error) => this.#onError(awaited, error),
-        onRefused: (error) => this.#onRefused(error),
+        onError: (awaited, error) => this.#onError(broker, awaited, error),
+        onRefused: (error) => this.#onRefused(broker, error),
         onLost: (awaited, error) => this.#onStreamLost(broker, awaited, error),
         onRoom: () => this.wake(),
       })
@@ -166,31 +166,39 @@ export class Sender {
     this.#continue(queue)
   }
 
-  #onError({ queue, batch }: AwaitedBatch, error: StratalogError): void {
+  #onError(broker: BrokerAddress, { queue, batch }: AwaitedBatch, error: StratalogError): void {
     const { port, logger } = this.#parts
     logger.debug(
       { topic: queue.topic, partition: queue.partition, attempt: batch.attemptCount, err: error },
       'batch refused',
     )
     queue.onError(batch, error, port.now())
-    this.#noteLeader(queue, error)
+    this.#noteLeader(queue, broker, error)
     // The topic's limit is not what it was; batches to come are filled by the new one.
     if (error.code === 'MESSAGE_TOO_LARGE') this.#search.request(queue)
     this.#continue(queue)
   }
 
   /** The batch is lost, as nobody waits for it; those that come after need not be. */
-  #onRefused(error: StratalogError): void {
+  #onRefused(broker: BrokerAddress, error: StratalogError): void {
     const { topic, partition } = error
     this.#parts.logger.warn({ topic, partition, err: error }, 'a batch without acknowledgement was refused and is lost')
     if (topic === null || partition === null) return
     const queue = this.#parts.accumulator.queue(topic, partition)
-    this.#noteLeader(queue, error)
+    this.#noteLeader(queue, broker, error)
   }
 
-  #noteLeader(queue: PartitionQueue, error: StratalogError): void {
+  #noteLeader(queue: PartitionQueue, broker: BrokerAddress, error: StratalogError): void {
     const known = error.leader !== null && this.#parts.port.applyLeader(error)
-    if (leaderIsSuspect(error) && !known) queue.leaderSuspect = true
+    if (leaderIsSuspect(error) && !known) this.#suspect(queue, broker)
+  }
+
+  /** The broker has failed the partition, which is no news if another one leads it by now. */
+  #suspect(queue: PartitionQueue, broker: BrokerAddress): void {
+    const lookup = this.#parts.port.leaderOf(queue.topic, queue.partition)
+    if (lookup.kind === 'leader' && formatAddress(lookup.broker) !== formatAddress(broker)) return
+    if (!queue.leaderSuspect && !this.#search.has(queue)) this.#parts.port.prepare(queue.topic, queue.partition)
+    queue.leaderSuspect = true
   }
 
   #onStreamLost(broker: BrokerAddress, lost: readonly AwaitedBatch[], error: StratalogError): void {
@@ -200,7 +208,7 @@ export class Sender {
     }
     const particulars = { broker: formatAddress(broker), batchCount: lost.length, err: error }
     this.#parts.logger.warn(particulars, 'the produce stream ended; its batches will be sent again')
-    for (const { queue } of lost) queue.leaderSuspect = true
+    for (const { queue } of lost) this.#suspect(queue, broker)
     this.#onLost(lost, error)
   }
 

@@ -5203,8 +5203,8 @@ export namespace stratalog {
             /** PeerHello directoryId. */
             directoryId: string;
 
-            /** PeerHello startEpoch. */
-            startEpoch: number;
+            /** PeerHello runs. */
+            runs: string[];
 
             /** PeerHello version. */
             version: string;
@@ -5256,8 +5256,8 @@ export namespace stratalog {
                 /** PeerHello directoryId */
                 directoryId?: (string|null);
 
-                /** PeerHello startEpoch */
-                startEpoch?: (number|null);
+                /** PeerHello runs */
+                runs?: (string[]|null);
 
                 /** PeerHello version */
                 version?: (string|null);

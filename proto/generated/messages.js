@@ -6992,6 +6992,7 @@ export const stratalog = $root.stratalog = (() => {
         })();
         v1.PeerHello = (function() {
                         const PeerHello = function (properties) {
+                this.runs = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -7002,7 +7003,7 @@ export const stratalog = $root.stratalog = (() => {
                         PeerHello.prototype.clusterId = "";
                         PeerHello.prototype.brokerId = 0;
                         PeerHello.prototype.directoryId = "";
-                        PeerHello.prototype.startEpoch = 0;
+                        PeerHello.prototype.runs = $util.emptyArray;
                         PeerHello.prototype.version = "";
                         PeerHello.create = function(properties) {
                 return new PeerHello(properties);
@@ -7024,8 +7025,9 @@ export const stratalog = $root.stratalog = (() => {
                     writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.brokerId);
                 if (message.directoryId != null && $Object.hasOwnProperty.call(message, "directoryId") && message.directoryId !== "")
                     writer.uint32(/* id 5, wireType 2 =*/42).string(message.directoryId);
-                if (message.startEpoch != null && $Object.hasOwnProperty.call(message, "startEpoch") && (typeof message.startEpoch === "object" ? message.startEpoch.low || message.startEpoch.high : message.startEpoch !== 0))
-                    writer.uint32(/* id 6, wireType 0 =*/48).int64(message.startEpoch);
+                if (message.runs != null && message.runs.length)
+                    for (let i = 0; i < message.runs.length; ++i)
+                        writer.uint32(/* id 6, wireType 2 =*/50).string(message.runs[i]);
                 if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
                     writer.uint32(/* id 7, wireType 2 =*/58).string(message.version);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -7106,12 +7108,11 @@ export const stratalog = $root.stratalog = (() => {
                             continue;
                         }
                     case 6: {
-                            if (wireType !== 0)
+                            if (wireType !== 2)
                                 break;
-                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
-                                message.startEpoch = value;
-                            else
-                                delete message.startEpoch;
+                            if (!(message.runs && message.runs.length))
+                                message.runs = [];
+                            message.runs.push(reader.stringVerify());
                             continue;
                         }
                     case 7: {

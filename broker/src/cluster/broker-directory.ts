@@ -50,12 +50,12 @@ export class BrokerDirectory {
 
   /**
    * Whether a peer's Raft messages may count. A folder that was wiped, or put back from an old copy, has forgotten what
-   * it voted for and acknowledged: it must register first, which gives its copies new ids. A broker that starts more
-   * often than this one has heard of is no such case.
+   * it voted for and acknowledged: it must register first, which gives its copies new ids. A broker that was started
+   * again since this one last heard of it is no such case: it remembers the run that is known here.
    */
   mayReplicate(peer: PeerIdentity): boolean {
     const known = this.#options.image().brokers.get(peer.brokerId)
     if (known === undefined) return true
-    return known.directoryId === peer.directoryId && peer.startEpoch >= known.startEpoch
+    return known.directoryId === peer.directoryId && peer.runs.includes(known.run)
   }
 }

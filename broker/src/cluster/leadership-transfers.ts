@@ -6,6 +6,7 @@
  * Owner: the cluster status.
  */
 import { StratalogError } from '@stratalog/proto'
+import type { NodeId } from 'raft-ts'
 import type { MetadataImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
@@ -128,6 +129,20 @@ export class LeadershipTransfers {
     const topic = this.#options.image().topicsById.get(topicId)?.name ?? topicId
     return new StratalogError(code, message, { topic, partition })
   }
+}
+
+/** The voter that could take over best: alive and level with the leader; null when there is none, or this is no leader. */
+export function bestSuccessor(
+  partition: Pick<Partition, 'replicaStates'>,
+  brokerId: number,
+  mayLead: (brokerId: number) => boolean,
+): NodeId | null {
+  const able = partition
+    .replicaStates()
+    .filter(({ role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp)
+    .filter(({ nodeId }) => brokerOfNode(nodeId) !== brokerId && mayLead(brokerOfNode(nodeId)))
+    .sort((a, b) => b.matchOffset - a.matchOffset)
+  return able[0]?.nodeId ?? null
 }
 
 function defectOf(state: ReplicaState | undefined): string {

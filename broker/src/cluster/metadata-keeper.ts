@@ -22,6 +22,8 @@ export interface MetadataKeeperOptions {
   /** Commits the beginning of the cluster. */
   readonly found: () => Promise<void>
   readonly removeBroker: (brokerId: number) => Promise<unknown>
+  /** Hands leadership of the group over if this broker is to lead nothing. */
+  readonly handOver: () => void
   readonly logger: PartitionLogger
 }
 
@@ -54,10 +56,12 @@ export class MetadataKeeper {
       return
     }
     const { voters, learners } = metadataMembers(now)
-    reconcile(voters, learners)
+    const isSettled = reconcile(voters, learners) === 'done'
     if (this.#lookCount++ % LOOKS_PER_REMOVAL !== 0) return
+    this.#options.handOver()
     const leaving = [...now.brokers.values()].find(({ isDecommissioning }) => isDecommissioning)
-    if (leaving === undefined) return
+    // A seat that was given up counts until the group has let it go.
+    if (leaving === undefined || !isSettled) return
     const { brokerId } = leaving
     this.#attempt(`broker ${brokerId} could not be emptied`, () => this.#options.removeBroker(brokerId))
   }

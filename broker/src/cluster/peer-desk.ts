@@ -38,10 +38,10 @@ export class PeerDesk implements PeerListener {
     this.#options = options
   }
 
-  /** Whether a broker can be reached, and is that very start of that very data folder. */
-  isUpAs(brokerId: number, directoryId: string, startEpoch: number): boolean {
+  /** Whether a broker can be reached, in that very run. */
+  isUpAs(brokerId: number, run: string): boolean {
     const peer = this.#up.get(brokerId)
-    return peer !== undefined && peer.directoryId === directoryId && peer.startEpoch === startEpoch
+    return peer?.runs.at(-1) === run
   }
 
   mayReplicate(peer: PeerIdentity): boolean {

@@ -33,11 +33,10 @@ export interface RegistrationRequest {
   readonly peerHost: string
   readonly peerPort: number
   readonly directoryId: string
-  readonly startEpoch: number
+  /** Names of its folder's last runs, the present one last. */
+  readonly runs: readonly string[]
   /** The cluster that its folder belongs to; null for none yet. */
   readonly clusterId: string | null
-  /** Names this run of its process: the same in every repetition. */
-  readonly incarnationId: string
 }
 
 /** What it is told. */

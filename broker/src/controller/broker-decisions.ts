@@ -46,10 +46,10 @@ export function decideFoundCluster(image: MetadataImage, command: CommandOf<'fou
  * Decides whether a broker that starts belongs here, and whether it has what it once had. Answer: storageLost.
  *
  * ```
- *  data folder   starts           it is               answer
- *  as known      more than known  the same broker     yes
- *  as known      the same run     a repetition        as before
- *  as known      any other        an old copy         yes, storage lost   (DUPLICATE_BROKER_REGISTRATION while the one known is up)
+ *  data folder   run known last   it is               answer
+ *  as known      among its past   the same broker     yes
+ *  as known      its present one  a repetition        as before
+ *  as known      unknown to it    an old copy         yes, storage lost   (DUPLICATE_BROKER_REGISTRATION while the one known is up)
  *  another                        a wiped disk        yes, storage lost   (likewise)
  *  of a removed broker            not wanted          BROKER_DECOMMISSIONED
  * ```
@@ -59,7 +59,7 @@ export function decideRegisterBroker(
   { registration }: CommandOf<'register-broker'>,
   { isBrokerUp }: DecisionContext,
 ): Decision {
-  const { brokerId, clusterId, directoryId } = registration
+  const { brokerId, clusterId, directoryId, runs } = registration
   const error = checkRegistration(registration)
   if (error !== null) return error
   if (image.clusterId === null) return new StratalogError('LEADER_NOT_AVAILABLE', 'the cluster is not founded yet')
@@ -70,13 +70,12 @@ export function decideRegisterBroker(
   }
   const known = image.brokers.get(brokerId)
   if (known === undefined) return registered(registration, false)
-  if (known.directoryId === directoryId || known.directoryId === '') {
-    if (known.startEpoch < registration.startEpoch) return registered(registration, false)
-    if (isSameRun(known, registration)) return repeated(known, registration)
+  if (known.directoryId === '') return registered(registration, false)
+  if (known.directoryId === directoryId) {
+    if (known.run === runs.at(-1)) return repeated(known, registration)
+    if (runs.includes(known.run)) return registered(registration, false)
   }
-  // One folder at the same count of starts looks the same from outside: only another folder, or count, can be told apart.
-  const canBeTold = known.directoryId !== directoryId || known.startEpoch !== registration.startEpoch
-  if (canBeTold && isBrokerUp(known)) {
+  if (isBrokerUp(known)) {
     const text = `broker ${brokerId} is running with data folder ${known.directoryId}; this one is ${directoryId}`
     return new StratalogError('DUPLICATE_BROKER_REGISTRATION', text)
   }
@@ -151,7 +150,7 @@ export function decideMaybeRemoveBroker(
 }
 
 function checkRegistration(registration: BrokerRegistration): StratalogError | null {
-  const { brokerId, host, port, peerHost, peerPort, directoryId, startEpoch, incarnationId } = registration
+  const { brokerId, host, port, peerHost, peerPort, directoryId, runs } = registration
   if (!Number.isInteger(brokerId) || brokerId < 0 || brokerId > BROKER_ID_MAX) {
     return invalid(`broker id is ${brokerId}; it must be 0 to ${BROKER_ID_MAX}`)
   }
@@ -160,11 +159,10 @@ function checkRegistration(registration: BrokerRegistration): StratalogError | n
       return invalid(`${field} of broker ${brokerId} is ${value}; it must be 0 to 65535`)
     }
   }
-  for (const [field, value] of Object.entries({ host, peerHost, directoryId, incarnationId })) {
+  for (const [field, value] of Object.entries({ host, peerHost, directoryId, run: runs.at(-1) ?? '' })) {
     if (value === '') return invalid(`${field} of broker ${brokerId} is empty`)
   }
-  if (Number.isSafeInteger(startEpoch) && startEpoch >= 1) return null
-  return invalid(`startEpoch of broker ${brokerId} is ${startEpoch}; it must be 1 or more`)
+  return null
 }
 
 function isRemovedFolder(image: MetadataImage, directoryId: string): boolean {
@@ -174,12 +172,8 @@ function isRemovedFolder(image: MetadataImage, directoryId: string): boolean {
   return false
 }
 
-function isSameRun(known: BrokerImage, { startEpoch, incarnationId }: BrokerRegistration): boolean {
-  return known.startEpoch === startEpoch && known.incarnationId === incarnationId
-}
-
-function registered({ clusterId: _, ...registration }: BrokerRegistration, storageLost: boolean): Decision {
-  return accepted([{ type: 'broker-registered', ...registration, storageLost }], { storageLost })
+function registered({ clusterId: _, runs, ...broker }: BrokerRegistration, storageLost: boolean): Decision {
+  return accepted([{ type: 'broker-registered', ...broker, run: runs.at(-1) ?? '', storageLost }], { storageLost })
 }
 
 /** The same run registers again: at most its addresses are news. */
@@ -193,8 +187,8 @@ function repeated(known: BrokerImage, registration: BrokerRegistration): Decisio
     known.peerPort === peerPort
   const { storageLost } = known
   if (isKnown) return accepted([], { storageLost })
-  const { clusterId: _, ...rest } = registration
-  return accepted([{ type: 'broker-registered', ...rest, storageLost: false }], { storageLost })
+  const { clusterId: _, runs: __, ...broker } = registration
+  return accepted([{ type: 'broker-registered', ...broker, run: known.run, storageLost: false }], { storageLost })
 }
 
 /** All copies on a broker, its seat among the controllers included. */

@@ -93,6 +93,7 @@ export class CommandSender {
         return answer
       } catch (error) {
         if (!isStratalogError(error) || !PASSING.has(error.code) || this.#closed) throw error
+        if (this.#options.group.end !== null) throw this.#options.group.end
         if (clock.nowMs() + pauseMs >= deadlineMs) throw error
       }
       await this.#pause(pauseMs * (0.5 + this.#options.random() / 2))

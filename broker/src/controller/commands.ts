@@ -51,10 +51,8 @@ export interface BrokerRegistration {
   readonly peerPort: number
   /** Names its data folder: a wiped one has another. */
   readonly directoryId: string
-  /** Starts of that folder, this one included: an old copy of it presents a number that was used already. */
-  readonly startEpoch: number
-  /** Names this run of the process: the same in every repetition of its registration. */
-  readonly incarnationId: string
+  /** Names of the folder's last runs, the present one last: the same in every repetition. At least one. */
+  readonly runs: readonly string[]
 }
 
 /** Everything that the controller can be asked to do. */

@@ -53,8 +53,7 @@ const registrationSchema = z.strictObject({
   peerHost: text,
   peerPort: number,
   directoryId: text,
-  startEpoch: number,
-  incarnationId: text,
+  runs: z.array(text),
 })
 
 /** Values are checked by the decisions, which name what is wrong; here it is shapes. */

@@ -75,7 +75,7 @@ class Cluster {
 
 function registration(changes: Partial<BrokerRegistration> & { readonly brokerId: number }): Command {
   const base = { clusterId: 'c', host: 'h', port: 9400, rack: '', peerHost: 'h', peerPort: 9500 }
-  const own = { directoryId: `d${changes.brokerId}`, startEpoch: 1, incarnationId: 'first' }
+  const own = { directoryId: `d${changes.brokerId}`, runs: ['first'] }
   return { type: 'register-broker', registration: { ...base, ...own, ...changes } }
 }
 
@@ -85,9 +85,9 @@ const ids = (replicas: readonly { readonly brokerId: number }[]): number[] => re
 test('a broker that starts again keeps its copies; a repetition changes nothing', () => {
   const cluster = Cluster.of(3)
   cluster.create('a', 3)
-  assert.deepEqual(cluster.register({ brokerId: 1, startEpoch: 2, incarnationId: 'second' }), { storageLost: false })
-  assert.deepEqual(cluster.run(registration({ brokerId: 1, startEpoch: 2, incarnationId: 'second' })), [])
-  assert.deepEqual(cluster.register({ brokerId: 1, startEpoch: 2, incarnationId: 'second', port: 1 }), {
+  assert.deepEqual(cluster.register({ brokerId: 1, runs: ['first', 'second'] }), { storageLost: false })
+  assert.deepEqual(cluster.run(registration({ brokerId: 1, runs: ['first', 'second'] })), [])
+  assert.deepEqual(cluster.register({ brokerId: 1, runs: ['first', 'second'], port: 1 }), {
     storageLost: false,
   })
   assert.equal(cluster.image.brokers.get(1)?.port, 1)
@@ -96,18 +96,12 @@ test('a broker that starts again keeps its copies; a repetition changes nothing'
 })
 
 test('an old copy of a disk, or another disk, costs the broker all its copies and its seat', () => {
-  for (const changes of [
-    { startEpoch: 1, incarnationId: 'other' },
-    { startEpoch: 4, incarnationId: 'other' },
-    { directoryId: 'wiped', startEpoch: 1 },
-  ]) {
+  for (const changes of [{ runs: ['other'] }, { runs: ['first', 'again', 'other'] }, { directoryId: 'wiped' }]) {
     const cluster = Cluster.of(3)
     cluster.create('a', 3)
-    cluster.register({ brokerId: 2, startEpoch: 5, incarnationId: 'fifth' })
+    cluster.register({ brokerId: 2, runs: ['first', 'fifth'] })
     cluster.down.add(2)
-    const before = cluster.image.brokers.get(2)!
-    const isLost = changes.startEpoch <= before.startEpoch || changes.directoryId !== undefined
-    assert.deepEqual(cluster.register({ brokerId: 2, ...changes }), { storageLost: isLost })
+    assert.deepEqual(cluster.register({ brokerId: 2, ...changes }), { storageLost: true })
     assert.deepEqual(copies(cluster.partition('a')).sort(), ['1 g0', '2 g1', '3 g0'])
     assert.equal(cluster.partition('a').moved, true)
     assert.deepEqual(metadataMembers(cluster.image).voters, [
@@ -124,9 +118,9 @@ test('an old copy of a disk, or another disk, costs the broker all its copies an
 
 test('a second broker under an id that is up is refused', () => {
   const cluster = Cluster.of(3)
-  cluster.register({ brokerId: 2, startEpoch: 5, incarnationId: 'fifth' })
+  cluster.register({ brokerId: 2, runs: ['first', 'fifth'] })
   cluster.refused(registration({ brokerId: 2, directoryId: 'other' }), 'DUPLICATE_BROKER_REGISTRATION', /d2.*other/)
-  cluster.refused(registration({ brokerId: 2, startEpoch: 3 }), 'DUPLICATE_BROKER_REGISTRATION', /running/)
+  cluster.refused(registration({ brokerId: 2, runs: ['first', 'third'] }), 'DUPLICATE_BROKER_REGISTRATION', /running/)
 })
 
 test('registrations that cannot be are refused', () => {
@@ -135,7 +129,7 @@ test('registrations that cannot be are refused', () => {
   cluster.refused(registration({ brokerId: 70_000 }), 'INVALID_REQUEST', /0 to 65535/)
   cluster.refused(registration({ brokerId: 2, host: '' }), 'INVALID_REQUEST', /host .* empty/)
   cluster.refused(registration({ brokerId: 2, peerPort: -1 }), 'INVALID_REQUEST', /peerPort .* 0 to 65535/)
-  cluster.refused(registration({ brokerId: 2, startEpoch: 0 }), 'INVALID_REQUEST', /startEpoch/)
+  cluster.refused(registration({ brokerId: 2, runs: [] }), 'INVALID_REQUEST', /run .* empty/)
   new Cluster().refused(registration({ brokerId: 1 }), 'LEADER_NOT_AVAILABLE', /not founded/)
 })
 
@@ -284,7 +278,7 @@ test('a broker is emptied, gives up its seat, and is gone for good; with a new f
   assert.deepEqual(cluster.result(remove), { removed: true, remainingCount: 0 })
   assert.deepEqual(cluster.result(remove), { removed: true, remainingCount: 0 })
   assert.deepEqual([...cluster.image.brokers.keys()], [2, 3, 4])
-  cluster.refused(registration({ brokerId: 1, startEpoch: 9 }), 'BROKER_DECOMMISSIONED', /d1/)
+  cluster.refused(registration({ brokerId: 1, runs: ['first', 'ninth'] }), 'BROKER_DECOMMISSIONED', /d1/)
   cluster.refused(registration({ brokerId: 7, directoryId: 'd1' }), 'BROKER_DECOMMISSIONED', /d1/)
   cluster.register({ brokerId: 1, directoryId: 'new' })
   assert.deepEqual(metadataMembers(cluster.image).learners, [{ brokerId: 1, generation: 1 }])

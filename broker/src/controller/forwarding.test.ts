@@ -48,7 +48,7 @@ test('an answer that was lost is asked for again, and the command takes effect o
   losses = 2
   await cluster.within(cluster.controller(2).deleteTopic('a'))
   losses = 2
-  const { storageLost } = await cluster.within(cluster.register(2, { startEpoch: 2, incarnationId: 'second' }))
+  const { storageLost } = await cluster.within(cluster.register(2, { runs: ['run-2', 'second'] }))
   assert.equal(storageLost, false)
   losses = 1
   const first = await cluster.within(cluster.controller(2).allocateProducerId())

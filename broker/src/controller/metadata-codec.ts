@@ -74,8 +74,7 @@ const recordSchema: z.ZodType<MetadataRecord> = z.discriminatedUnion('type', [
     peerHost: z.string(),
     peerPort: port,
     directoryId: z.string(),
-    startEpoch: count,
-    incarnationId: z.string(),
+    run: z.string(),
     storageLost: z.boolean(),
   }),
   z.strictObject({ type: z.literal('broker-drained'), brokerId, drained: z.boolean() }),
@@ -120,8 +119,7 @@ const UNKNOWN_TO_VERSION_1 = {
   peerHost: '',
   peerPort: 0,
   directoryId: '',
-  startEpoch: 0,
-  incarnationId: '',
+  run: '',
   storageLost: false,
 } as const
 

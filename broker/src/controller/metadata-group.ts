@@ -109,6 +109,11 @@ export class MetadataGroup {
     return this.#legacyImage
   }
 
+  /** Why it follows no more: STORAGE_ERROR when it has failed, SHUTTING_DOWN when it is closed; null while it does. */
+  get end(): StratalogError | null {
+    return this.#end
+  }
+
   /** Whether this broker leads the group. */
   get isLeader(): boolean {
     return this.#end === null && this.#log.isLeader

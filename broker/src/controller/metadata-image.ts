@@ -41,10 +41,8 @@ export interface BrokerImage {
   readonly peerPort: number
   /** Names its data folder. */
   readonly directoryId: string
-  /** Starts of that folder when it registered. */
-  readonly startEpoch: number
-  /** Names the run of the process that registered. */
-  readonly incarnationId: string
+  /** Names the run of that folder that registered. */
+  readonly run: string
   /** Whether that run began without the disk that the broker had before. */
   readonly storageLost: boolean
   /** Of its copy of the metadata log. */

@@ -107,10 +107,8 @@ export interface BrokerRegistered {
   readonly peerPort: number
   /** Names its data folder; empty in a record of version 1. */
   readonly directoryId: string
-  /** Starts of that folder, this one included; 0 in a record of version 1. */
-  readonly startEpoch: number
-  /** Names this run of the process, so that a repeated registration is known from a copied disk. */
-  readonly incarnationId: string
+  /** Names the run of that folder: an old copy of it does not know it. Empty in a record of version 1. */
+  readonly run: string
   /** The disk it once had is gone: each of its copies, its seat among the controllers too, goes up one generation. */
   readonly storageLost: boolean
 }

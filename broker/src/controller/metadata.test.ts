@@ -24,8 +24,7 @@ function registered(brokerId: number): MetadataRecord {
     peerHost: 'h',
     peerPort: 9500,
     directoryId: `d${brokerId}`,
-    startEpoch: 1,
-    incarnationId: 'first',
+    run: 'first',
     storageLost: false,
   }
 }
@@ -82,11 +81,10 @@ const scripted: fc.Arbitrary<Scripted> = fc.oneof(
   fc
     .record({
       brokerId,
-      startEpoch: fc.integer({ min: 1, max: 3 }),
       folder: fc.constantFrom('d', 'e'),
-      run: fc.constantFrom('x', 'y'),
+      runs: fc.subarray(['x', 'y', 'z'], { minLength: 1 }),
     })
-    .map(({ brokerId: id, startEpoch, folder, run }) =>
+    .map(({ brokerId: id, folder, runs }) =>
       fixed({
         type: 'register-broker',
         registration: {
@@ -98,8 +96,7 @@ const scripted: fc.Arbitrary<Scripted> = fc.oneof(
           peerHost: 'h',
           peerPort: 9500,
           directoryId: `${folder}${id}`,
-          startEpoch,
-          incarnationId: run,
+          runs,
         },
       }),
     ),
@@ -314,8 +311,7 @@ test('records of version 1 become those of this version', () => {
       peerHost: '',
       peerPort: 0,
       directoryId: '',
-      startEpoch: 0,
-      incarnationId: '',
+      run: '',
       storageLost: false,
     },
   )

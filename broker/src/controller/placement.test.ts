@@ -19,8 +19,7 @@ function imageOf(racks: readonly string[]): MetadataImage {
       peerHost: 'h',
       peerPort: 2,
       directoryId: `d${i}`,
-      startEpoch: 1,
-      incarnationId: 'x',
+      run: 'first',
       storageLost: false,
     })),
   )

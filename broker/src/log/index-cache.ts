@@ -4,6 +4,7 @@
  * An index of a full 1 GiB segment has about 2 MiB; a lookup is a binary search over these bytes. Owner: the
  * OpenFileCache, one per process.
  */
+import { dirname } from 'node:path'
 import { type FileSystem, fileErrorCode } from '../storage/file-system.ts'
 
 /** A byte-bounded cache of whole files. */
@@ -42,6 +43,11 @@ export class IndexCache {
     if (known === undefined) return
     this.#files.delete(path)
     this.#sizeBytes -= known.length
+  }
+
+  /** As {@link forget}, for all files of a folder. */
+  forgetFolder(directory: string): void {
+    for (const path of [...this.#files.keys()]) if (dirname(path) === directory) this.forget(path)
   }
 
   async #read(path: string): Promise<Buffer> {

@@ -8,6 +8,7 @@
  *
  * Owner: the broker; one per process. Index files are cached beside it, see {@link IndexCache}.
  */
+import { dirname } from 'node:path'
 import type { FileHandle, FileSystem } from '../storage/file-system.ts'
 import { IndexCache } from './index-cache.ts'
 
@@ -95,6 +96,12 @@ export class OpenFileCache {
     this.#entries.delete(path)
     entry.forgotten = true
     if (entry.leases === 0) this.#close(entry)
+  }
+
+  /** As {@link forget}, for all files of a folder and their indexes: another folder may take its name. */
+  forgetFolder(directory: string): void {
+    for (const path of [...this.#entries.keys()]) if (dirname(path) === directory) this.forget(path)
+    this.indexes.forgetFolder(directory)
   }
 
   /** Closes every file that is not in use and waits for it. */

@@ -555,3 +555,22 @@ test('a closed log answers so', async () => {
   assert.equal(await code(log.flush()), 'LOG_CLOSED')
   assert.equal(await code(log.read(toOffset(0), toOffset(1), 10)), 'LOG_CLOSED')
 })
+
+test('a log that could not be opened leaves no open file to the one that takes the name of its folder', async () => {
+  const { fileSystem, open } = await bench()
+  const openFiles = new OpenFileCache({ fileSystem })
+  const first = await open({}, { openFiles })
+  first.append([dataBatch({ baseOffset: 0 })])
+  await first.flush()
+  // Killed, and the disk has flipped a bit since: only the tail behind the last checkpoint is scanned, and this is it.
+  fileSystem.flipBit(LOG_FILE, fileSystem.contentOf(LOG_FILE).length - 1)
+  const afterStart = new OpenFileCache({ fileSystem })
+  await assert.rejects(open({}, { openFiles: afterStart }), LogError)
+  await fileSystem.rename(DIRECTORY, `${DIRECTORY}.aside`)
+  await fileSystem.makeDirectory(DIRECTORY)
+  const second = await open({}, { openFiles: afterStart })
+  second.append([dataBatch({ baseOffset: 0, salt: 1 })])
+  await second.flush()
+  assert.deepEqual(fileSystem.contentOf(LOG_FILE), dataBatch({ baseOffset: 0, salt: 1 }))
+  await second.close()
+})

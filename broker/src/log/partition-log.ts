@@ -64,6 +64,8 @@ export class PartitionLog {
       options.listener?.onRecovered?.(report)
       return log
     } catch (error) {
+      // The owner may set the folder aside and open another one by its name: what recovery has opened is not of that.
+      options.openFiles.forgetFolder(options.directory)
       if (error instanceof LogError || error instanceof InvariantError) throw error
       throw new LogIoError(options.directory, 'open', core.flushedEndOffset, error)
     }

@@ -109,7 +109,10 @@ export class AppendPath implements Ticked {
     if (header instanceof StratalogError) return header
     const producer = producerOf(header)
     const check = producer === null ? null : producers.check(producer)
-    if (check?.kind === 'refused') return this.#error(check.code, check.message)
+    if (check?.kind === 'refused') {
+      this.#refuseAsLeader(this.#error(check.code, check.message), options, done)
+      return null
+    }
     if (check?.kind === 'duplicate') {
       const { baseOffset, lastOffset, leaderEpoch, logAppendTimeMs } = check.batch
       this.#answerAt(lastOffset + 1, { baseOffset, leaderEpoch, logAppendTimeMs, duplicate: true }, options, done)
@@ -129,13 +132,33 @@ export class AppendPath implements Ticked {
     return null
   }
 
+  /**
+   * Refuses for what the log holds, which is final for its producer: only after it is certain that this broker still leads.
+   * One that was deposed and has not heard of it knows nothing of what its successor has acknowledged since.
+   */
+  #refuseAsLeader(error: StratalogError, options: ProduceOptions, done: ProduceCallback): void {
+    const { group, ticks } = this.#options
+    if (group.isAlone || options.acks === 'none') {
+      this.refuse(error, options, done)
+      return
+    }
+    const waiters = options.acks === 'all' ? this.#commitWaiters : this.#writeWaiters
+    const deadlineMs = ticks.clock.nowMs() + options.timeoutMs
+    const release = waiters.hold(deadlineMs, { kind: 'error', error }, done)
+    if (waiters.count === 1) ticks.add(this)
+    group.confirmLeadership(() => {
+      release()
+      this.#reach(options)
+    })
+  }
+
   #answerAt(
     endOffset: number,
     place: Pick<ProduceSuccess, 'baseOffset' | 'leaderEpoch' | 'logAppendTimeMs' | 'duplicate'>,
     options: ProduceOptions,
     done: ProduceCallback,
   ): void {
-    const { log, group, ticks } = this.#options
+    const { log, ticks } = this.#options
     const outcome: ProduceSuccess = {
       kind: 'ok',
       baseOffset: place.baseOffset,
@@ -154,7 +177,12 @@ export class AppendPath implements Ticked {
     waiters.add(endOffset, deadlineMs, outcome, done)
     if (waiters.count === 1) ticks.add(this)
     // A duplicate may have been committed, or written, long ago.
-    if (options.acks === 'all') this.onCommitted(group.highWatermark)
+    this.#reach(options)
+  }
+
+  #reach({ acks }: ProduceOptions): void {
+    const { log, group } = this.#options
+    if (acks === 'all') this.onCommitted(group.highWatermark)
     else this.onWritten(log.writtenEndOffset)
   }
 
@@ -175,7 +203,9 @@ export class AppendPath implements Ticked {
       case 'transferring':
       case 'removed': {
         const { topic, partition } = this.#options
-        const leader = { leaderId: group.leaderId, leaderEpoch: group.leaderEpoch, host: null, port: null }
+        // Whoever is to take over has not done so yet.
+        const leaderId = refusal.kind === 'transferring' ? null : group.leaderId
+        const leader = { leaderId, leaderEpoch: group.leaderEpoch, host: null, port: null }
         return new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition, leader })
       }
       case 'too-large':

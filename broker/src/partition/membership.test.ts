@@ -195,3 +195,22 @@ test('a copy that joins catches up under the byte limit', async () => {
   set.assertIdentical()
   await set.close()
 })
+
+test('a leader that has just started does not take a copy that lags for one that has caught up', async () => {
+  const set = await ReplicaSet.start({ brokerIds: [1], tailBytes: 0, catchUpBytesPerSecond: 200_000 })
+  await set.elected()
+  for (let i = 0; i < 20; i++) await set.produce(clientBatch(`b${i}`, { valueBytes: 150_000 }))
+  await set.add(2)
+  await reconciled(set, copies(1), copies(2))
+  await set.stop(1)
+  await set.open(1)
+  assert.equal(set.leaderId, 1)
+  for (let i = 0; i < 30; i++) {
+    set.at(1).reconcile(copies(1, 2))
+    await set.run(100)
+  }
+  assert.deepEqual(set.at(1).members().voters, [1])
+  await reconciled(set, copies(1, 2))
+  assert.ok(set.at(2).bounds().logEndOffset >= 20)
+  await set.close()
+})

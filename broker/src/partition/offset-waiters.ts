@@ -13,8 +13,8 @@ import type { ProduceFailure, ProduceOutcome } from './produce-outcome.ts'
 export type ProduceCallback = (outcome: ProduceOutcome) => void
 
 interface Waiter {
-  /** Exclusive; answered once the log has reached it. */
-  readonly endOffset: number
+  /** Exclusive; answered once the log has reached it. Infinite for one that is held. */
+  endOffset: number
   readonly deadlineMs: number
   readonly outcome: ProduceOutcome
   /** Null once it has been called. */
@@ -41,6 +41,18 @@ export class OffsetWaiters {
       if (this.#ring[(this.#head + i) & (this.#ring.length - 1)]!.done !== null) return true
     }
     return false
+  }
+
+  /**
+   * Queues `done` to be given `outcome` once what is returned was called and all before it are answered. Those behind it
+   * wait as well; `reach` is to be called after it.
+   */
+  hold(deadlineMs: number, outcome: ProduceOutcome, done: ProduceCallback): () => void {
+    this.add(Number.POSITIVE_INFINITY, deadlineMs, outcome, done)
+    const waiter = this.#ring[(this.#head + this.#count - 1) & (this.#ring.length - 1)]!
+    return () => {
+      waiter.endOffset = 0
+    }
   }
 
   /** Queues `done` to be given `outcome` once `endOffset` (exclusive) is reached and all before it are answered. */

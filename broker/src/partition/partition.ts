@@ -171,8 +171,10 @@ export class Partition implements LogOwner {
   /** Where it begins and ends now. O(1). */
   bounds(): PartitionBounds {
     const { logStartOffset, logEndOffset } = this.#log
-    const { highWatermark, leaderEpoch } = this.#group
-    const visibleEnd = Math.max(logStartOffset, this.#log.visibleEnd(highWatermark))
+    const { leaderEpoch } = this.#group
+    // While the log begins anew it is for a moment further than what is known to be committed.
+    const highWatermark = Math.max(logStartOffset, this.#group.highWatermark)
+    const visibleEnd = Math.max(logStartOffset, this.#log.visibleEnd(toOffset(highWatermark)))
     return { logStartOffset, highWatermark, visibleEnd, logEndOffset, leaderEpoch }
   }
 

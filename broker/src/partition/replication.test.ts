@@ -228,3 +228,43 @@ test('an idle group goes silent, and looks after itself when its leader is gone'
   assert.equal((await set.produce(clientBatch('b'))).kind, 'ok')
   await set.close()
 })
+
+test('a deposed leader that does not know it yet refuses nothing for good', async () => {
+  const set = await ReplicaSet.start({ brokerIds: [1, 2, 3] })
+  await set.elected()
+  const batch = (sequence: number) => clientBatch(`s${sequence}`, { producerId: 7, baseSequence: sequence })
+  await set.produce(batch(0))
+  await set.level()
+  // The others elect a leader before the old one has missed them for long.
+  set.isolate(1)
+  set.at(2).peerLost(1)
+  set.at(3).peerLost(1)
+  await set.until(
+    () => set.at(1).bounds().leaderEpoch < Math.max(...[2, 3].map((id) => set.at(id).bounds().leaderEpoch)),
+    'a new leader',
+  )
+  const newLeader = await set.elected([2, 3])
+  await set.produce(batch(1))
+  await set.produce(batch(2))
+  assert.equal(set.at(1).state().kind, 'serving')
+  const outcomes: ProduceOutcome[] = []
+  set.send(batch(3), (outcome) => outcomes.push(outcome), 'all', 1)
+  await set.until(() => outcomes.length === 1, 'an answer of the deposed leader')
+  const [outcome] = outcomes
+  assert.equal(outcome?.kind === 'error' && outcome.error.code, 'NOT_LEADER_OR_FOLLOWER')
+  assert.equal(newLeader.state().kind, 'serving')
+  await set.close()
+})
+
+test('a gap is refused for good once it is certain who leads, in its turn', async () => {
+  const set = await ReplicaSet.start({ brokerIds: [1, 2, 3] })
+  await set.elected()
+  const batch = (sequence: number) => clientBatch(`s${sequence}`, { producerId: 7, baseSequence: sequence })
+  const outcomes: string[] = []
+  const note = (outcome: ProduceOutcome) => outcomes.push(outcome.kind === 'ok' ? 'ok' : outcome.error.code)
+  for (const sequence of [0, 5, 1]) set.send(batch(sequence), note)
+  assert.deepEqual(outcomes, [])
+  await set.until(() => outcomes.length === 3, 'answers')
+  assert.deepEqual(outcomes, ['ok', 'OUT_OF_ORDER_SEQUENCE_NUMBER', 'ok'])
+  await set.close()
+})

@@ -160,11 +160,12 @@ const CHANNELS: readonly (readonly [ChannelKind, stratalog.v1.PeerChannel])[] = 
 ]
 
 function helloFields({ protocolVersion, channel, identity }: Hello): stratalog.v1.PeerHello.$Properties {
-  const { clusterId, brokerId, directoryId, startEpoch, version } = identity
+  const { clusterId, brokerId, directoryId, runs, version } = identity
   const channelNumber = CHANNELS.find(([name]) => name === channel)?.[1] ?? 0
   return {
     ...{ protocolVersion, channel: channelNumber, clusterId: clusterId ?? '' },
-    ...{ brokerId, directoryId, startEpoch, version },
+    ...{ brokerId, directoryId, version },
+    runs: [...runs],
   }
 }
 
@@ -172,10 +173,10 @@ function helloFields({ protocolVersion, channel, identity }: Hello): stratalog.v
 function helloOf(fields: stratalog.v1.PeerHello.$Properties): Hello {
   const protocolVersion = fields.protocolVersion ?? 0
   const brokerId = fields.brokerId ?? 0
-  const startEpoch = fields.startEpoch ?? 0
+  const runs = fields.runs ?? []
   if (protocolVersion === PROTOCOL_VERSION) {
     wellFormed(brokerId <= BROKER_ID_MAX, () => `broker id ${brokerId}`)
-    wellFormed(Number.isSafeInteger(startEpoch) && startEpoch >= 0, () => `start epoch ${startEpoch}`)
+    wellFormed(runs.length > 0, () => 'no runs')
   }
   const { clusterId, directoryId, version } = fields
   return {
@@ -185,7 +186,7 @@ function helloOf(fields: stratalog.v1.PeerHello.$Properties): Hello {
       clusterId: clusterId ? clusterId : null,
       brokerId,
       directoryId: directoryId ?? '',
-      startEpoch,
+      runs: [...runs],
       version: version ?? '',
     },
   }

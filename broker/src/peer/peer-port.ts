@@ -21,8 +21,8 @@ export interface PeerIdentity {
   readonly brokerId: number
   /** Names its data folder: a wiped one has another. */
   readonly directoryId: string
-  /** Starts of this folder, this one included: an old copy of the folder presents a number that was used already. */
-  readonly startEpoch: number
+  /** Names of the folder's last runs, the present one last: an old copy of the folder does not know the run that was registered last. */
+  readonly runs: readonly string[]
   /** What it runs, such as 0.1.0. */
   readonly version: string
 }

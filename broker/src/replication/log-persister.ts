@@ -28,8 +28,8 @@ export interface LogPersisterOptions {
   readonly batches: EntryBatches
   /** Up to where what is committed is known to be durable here. */
   readonly durableCommit: () => Position
-  /** The log was cut or begun anew as the request says; its entries are not appended yet. */
-  readonly onReplaced: () => void
+  /** The log was cut (null), or begins anew at a position; the request's entries are not appended yet. */
+  readonly onReplaced: (begunAt: Position | null) => void
   /** The request is durable. Called in the order of {@link LogPersister.submit}. */
   readonly onPersisted: (request: PersistRequest<Buffer>) => void
   /** Once: nothing is reported any more. */
@@ -182,7 +182,7 @@ export class LogPersister {
       if (truncateTo !== null) {
         await state.update({ ...this.#hardStateOf([request]), flushedEnd: Math.min(state.row.flushedEnd, truncateTo) })
         await log.truncateTo(endOffsetAt(truncateTo), { replay: true })
-        this.#options.onReplaced()
+        this.#options.onReplaced(null)
       } else await this.#storeHardState([request])
       if (snapshot !== null) await this.#reset(snapshot)
       if (changesMembers(request)) await state.noteChanges(entries)
@@ -205,8 +205,8 @@ export class LogPersister {
     // After a crash in between the next start empties the log: it never meets the new members beside the old log.
     await state.update({ conf, resetTo: { position, term }, flushedEnd: 0 })
     await resetLogTo(log, position, term)
+    this.#options.onReplaced(position)
     await state.update({ resetTo: null, flushedEnd: position })
-    this.#options.onReplaced()
   }
 
   /** Stores term and vote of the last request that has any, if they are not stored yet. */

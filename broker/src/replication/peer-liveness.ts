@@ -1,7 +1,8 @@
 /**
- * Whom a node has heard from lately, and how far its log was a tick ago: what "live" and "caught up" mean.
+ * Whom a node has heard from lately, and how far its log was lately: what "live" and "caught up" mean.
  *
- * Two generations of sets instead of a time per peer: hearing from somebody costs one insertion.
+ * Two generations of sets instead of a time per peer: hearing from somebody costs one insertion. Both are in periods of an
+ * election timeout: a replica that is behind by less can take over within a transfer, however busy the hosts are.
  */
 import type { NodeId, Position } from 'raft-ts'
 
@@ -11,17 +12,22 @@ export class PeerLiveness {
   #ticks = 0
   #heard = new Set<NodeId>()
   #heardBefore = new Set<NodeId>()
-  #endAtTick: Position = 0
-  #endAtTickBefore: Position = 0
+  #periodStart: Position
+  #periodStartBefore: Position
 
-  /** @param periodTicks silence of this many ticks, at most twice as many, makes a peer not live. */
-  constructor(periodTicks: number) {
+  /**
+   * @param periodTicks silence of this many ticks, at most twice as many, makes a peer not live.
+   * @param end of the node's own log: what it holds at its start is old.
+   */
+  constructor(periodTicks: number, end: Position) {
     this.#periodTicks = periodTicks
+    this.#periodStart = end
+    this.#periodStartBefore = end
   }
 
-  /** A log that ends here or later has caught up. */
+  /** A log that ends here or later has caught up: it holds what this one held one to two periods ago. */
   get caughtUpFrom(): Position {
-    return this.#endAtTickBefore
+    return this.#periodStartBefore
   }
 
   heard(from: NodeId): void {
@@ -40,9 +46,9 @@ export class PeerLiveness {
 
   /** A tick has passed. @param end of the node's own log. */
   tick(end: Position): void {
-    this.#endAtTickBefore = this.#endAtTick
-    this.#endAtTick = end
     if (++this.#ticks % this.#periodTicks !== 0) return
+    this.#periodStartBefore = this.#periodStart
+    this.#periodStart = end
     this.#heardBefore = this.#heard
     this.#heard = new Set()
   }

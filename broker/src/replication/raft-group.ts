@@ -112,7 +112,7 @@ export interface ReplicaState {
   readonly matchOffset: Offset
   /** Heard from lately. */
   readonly isLive: boolean
-  /** Live, and no further behind than what was appended in the last tick. */
+  /** Live, and no further behind than what was appended in the last second or two. */
   readonly isCaughtUp: boolean
 }
 
@@ -138,6 +138,9 @@ export class RaftGroup implements Ticked, AddressedGroup {
   /** Proposed since the last drain. */
   #undrainedBytes = 0
   #lookingCount = 0
+  /** Who waits for a majority's word; bounded by the core's pending reads. */
+  readonly #confirmations = new Map<number, () => void>()
+  #nextConfirmation = 0
   #ticking = false
   #foundingTicksLeft: number
   #stopped = false
@@ -165,7 +168,10 @@ export class RaftGroup implements Ticked, AddressedGroup {
       state,
       batches: this.#batches,
       durableCommit: () => Math.min(this.#node.commit, this.#node.status().persistedPosition),
-      onReplaced: () => listener.onReplaced(),
+      onReplaced: (begunAt) => {
+        if (begunAt !== null) this.#highWatermark = endOffsetAt(Math.max(this.#highWatermark, begunAt))
+        listener.onReplaced()
+      },
       onPersisted: (request) => {
         if (this.#stopped) return
         this.#node.persisted(request)
@@ -194,7 +200,7 @@ export class RaftGroup implements Ticked, AddressedGroup {
       applied: commit,
     })
     this.#softState = { role: 'follower', leaderId: null, term: this.#node.term }
-    this.#liveness = new PeerLiveness(ELECTION_TICKS)
+    this.#liveness = new PeerLiveness(ELECTION_TICKS, this.#node.endPosition)
     this.#evidence = new LossEvidence(ticks.clock)
     this.#foundingTicksLeft = options.isPreferredFounder && this.#node.term === 0 ? FOUNDING_TICKS : 0
   }
@@ -281,21 +287,17 @@ export class RaftGroup implements Ticked, AddressedGroup {
   /** A broker is gone, as far as this one can see: a silent group must look after itself again. */
   peerLost(brokerId: number): void {
     if (this.#stopped) return
-    const { voters, votersOutgoing, learners } = this.members
-    for (const node of new Set([...voters, ...votersOutgoing, ...learners])) {
-      if (brokerOfNode(node) !== brokerId || node === this.nodeId) continue
+    for (const node of this.#nodesOn(brokerId)) {
       this.#liveness.lost(node)
       this.#node.reportUnreachable(node)
       this.#node.peerLost(node)
+      this.#scheduleDrain()
     }
-    this.#scheduleDrain()
   }
 
   /** A broker is back: a group that has a copy there and has gone silent without it goes on. */
   peerUp(brokerId: number): void {
-    const { voters, votersOutgoing, learners } = this.members
-    const isThere = (node: NodeId): boolean => node !== this.nodeId && brokerOfNode(node) === brokerId
-    if (voters.some(isThere) || votersOutgoing.some(isThere) || learners.some(isThere)) this.wake()
+    if (this.#nodesOn(brokerId).length > 0) this.wake()
   }
 
   /** Lets the timers of a silent group run again. */
@@ -315,6 +317,17 @@ export class RaftGroup implements Ticked, AddressedGroup {
   /** How willing this node is to lead: 10 is normal, lower is later, 0 is only when told to. */
   setPriority(priority: number): void {
     this.#node.setPriority(priority)
+  }
+
+  /**
+   * Calls `confirmed` once a majority has said that this node still leads, as of a moment after this call. It is never
+   * called when leadership is lost: the listener hears of that.
+   */
+  confirmLeadership(confirmed: () => void): void {
+    const context = this.#nextConfirmation++
+    this.#confirmations.set(context, confirmed)
+    if (this.#node.readIndex(context).kind !== 'pending') this.#confirmations.delete(context)
+    this.#scheduleDrain()
   }
 
   /** The members as this leader sees them; empty elsewhere. */
@@ -379,6 +392,13 @@ export class RaftGroup implements Ticked, AddressedGroup {
     this.halt()
   }
 
+  /** Other members on a broker: two while a copy is being replaced. */
+  #nodesOn(brokerId: number): NodeId[] {
+    const { voters, votersOutgoing, learners } = this.members
+    const isThere = (node: NodeId): boolean => node !== this.nodeId && brokerOfNode(node) === brokerId
+    return [...new Set([...voters, ...votersOutgoing, ...learners].filter(isThere))]
+  }
+
   #campaignAsFounder(): void {
     this.#foundingTicksLeft--
     if (this.#node.leaderId !== null) this.#foundingTicksLeft = 0
@@ -432,12 +452,8 @@ export class RaftGroup implements Ticked, AddressedGroup {
 
   #carryOut(ready: Ready<Buffer>): void {
     const { listener, transport } = this.#options
-    const { softState, persist, messages, committed, leaderReady } = ready
-    if (softState !== null) {
-      const { leaderId, term } = this.#softState
-      if (softState.role !== 'leader' || softState.term !== term || softState.leaderId !== leaderId) this.#ready = false
-      this.#softState = softState
-    }
+    const { softState, persist, messages, committed, leaderReady, readStates } = ready
+    if (softState !== null) this.#enter(softState)
     for (const message of messages) transport.send(this.#batches.complete(message))
     if (persist !== null) this.#persist(persist)
     if (committed !== null) {
@@ -448,6 +464,22 @@ export class RaftGroup implements Ticked, AddressedGroup {
     if (leaderReady !== null) this.#ready = true
     if (softState !== null || leaderReady !== null) listener.onLeadership()
     if (committed !== null) listener.onCommitted(this.#highWatermark)
+    for (const { context } of readStates) this.#confirm(Number(context))
+  }
+
+  #enter(softState: SoftState): void {
+    const { leaderId, term } = this.#softState
+    if (softState.role !== 'leader' || softState.term !== term || softState.leaderId !== leaderId) {
+      this.#ready = false
+      this.#confirmations.clear()
+    }
+    this.#softState = softState
+  }
+
+  #confirm(context: number): void {
+    const confirmed = this.#confirmations.get(context)
+    this.#confirmations.delete(context)
+    confirmed?.()
   }
 
   /** Puts a committed change of the members into force. */
@@ -477,7 +509,6 @@ export class RaftGroup implements Ticked, AddressedGroup {
     }
     if (snapshot !== null) {
       this.#storage.noteTruncated(0)
-      this.#highWatermark = endOffsetAt(Math.max(this.#highWatermark, snapshot.position))
       listener.onReset(endOffsetAt(snapshot.position))
       listener.onMembers()
     }

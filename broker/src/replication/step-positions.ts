@@ -18,7 +18,8 @@ export function positionsAskedBy(
 ): readonly Position[] {
   switch (message.type) {
     case 'append':
-      return message.prev >= node.endPosition ? NONE : ofAppend(message, storage)
+      // In the usual case it goes on at the end. What is committed is never compared.
+      return message.prev >= node.endPosition || message.prev < node.commit ? NONE : ofAppend(message, storage)
     case 'append-accepted':
       return message.end >= node.endPosition ? NONE : [message.end]
     case 'append-rejected':

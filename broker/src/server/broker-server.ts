@@ -28,6 +28,7 @@ import { ProduceSession } from './handlers/produce-session.ts'
 import { StreamSet } from './handlers/stream-set.ts'
 import { type AdvertisedAddress, TopicView } from './handlers/topic-view.ts'
 import type { TopicWatches } from './handlers/topic-watches.ts'
+import { LeaderWait } from './leader-wait.ts'
 
 /** What the server is made of. */
 export interface BrokerServerOptions {
@@ -64,6 +65,7 @@ export class BrokerServer {
   readonly health: Health = new Health(SERVICE_NAMES)
   readonly #options: BrokerServerOptions
   readonly #clientErrors: ClientErrors
+  readonly #leaderWait: LeaderWait
   readonly #grpc: GrpcServer
   readonly #produceStreams = new StreamSet<ProduceSession>()
   readonly #fetchStreams = new StreamSet<FetchSession>()
@@ -80,6 +82,9 @@ export class BrokerServer {
       image: () => options.controller.image,
       cluster: options.cluster,
     })
+    const { cluster, nowMs } = options
+    const isServing = (topic: string, partition: number) => this.#isServing(topic, partition)
+    this.#leaderWait = new LeaderWait({ errors: this.#clientErrors, cluster, isServing, nowMs })
     this.#grpc = options.grpc
     this.health.bind(this.#grpc)
     this.#bindProduce()
@@ -134,6 +139,7 @@ export class BrokerServer {
   async stop(graceMs: number): Promise<void> {
     clearInterval(this.#ticker)
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    this.#leaderWait.close()
     await this.#grpc.stop(graceMs)
   }
 
@@ -147,6 +153,7 @@ export class BrokerServer {
     const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
     const lookup = registry.get.bind(registry)
     const clientError = (error: StratalogError) => this.#clientErrors.of(error)
+    const tellError = this.#leaderWait.tell.bind(this.#leaderWait)
     const bytesMax = settings['limits.message.bytes.max']
     const batchesShape: RequestShape = { bytesMax, fieldCountMax: BATCHES_PER_MESSAGE_MAX, depth: 1 }
     const recordsShape: RequestShape = { bytesMax, fieldCountMax: RECORD_FIELDS_PER_REQUEST_MAX, depth: 2 }
@@ -154,7 +161,7 @@ export class BrokerServer {
       ProduceService.produceStream,
       (call) => {
         this.#assertServing()
-        this.#produceStreams.add(call, new ProduceSession({ call, lookup, clientError, budget, ...timeouts }))
+        this.#produceStreams.add(call, new ProduceSession({ call, lookup, tellError, budget, ...timeouts }))
       },
       batchesShape,
     )
@@ -162,10 +169,7 @@ export class BrokerServer {
       const found = findTopic(controller.image, topic)
       return isStratalogError(found) ? found : found.partitions.length
     }
-    const leads = (topic: string, partition: number) => {
-      const found = registry.get(topic, partition)
-      return !isStratalogError(found) && found.state().kind === 'serving'
-    }
+    const leads = (topic: string, partition: number) => this.#isServing(topic, partition)
     const produceRecords = new ProduceRecordsHandler({
       lookup,
       clientError,
@@ -211,7 +215,7 @@ export class BrokerServer {
         stallMs: settings['limits.write.stall.ms'],
         nowMs,
         nameError,
-        clientError,
+        tellError: this.#leaderWait.tell.bind(this.#leaderWait),
       })
       this.#fetchStreams.add(call, session)
     })
@@ -248,6 +252,11 @@ export class BrokerServer {
       version: BROKER_VERSION,
       registry,
     })
+  }
+
+  #isServing(topic: string, partition: number): boolean {
+    const found = this.#options.registry.get(topic, partition)
+    return !isStratalogError(found) && found.state().kind === 'serving'
   }
 
   #assertServing(): void {

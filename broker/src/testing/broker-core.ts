@@ -5,7 +5,7 @@
  */
 import { StratalogError } from '@stratalog/proto'
 import { BrokerCore as ProductionCore } from '../broker-core.ts'
-import { takeStartEpoch } from '../cluster/start-epoch.ts'
+import { beginRun } from '../cluster/runs.ts'
 import type { Controller } from '../controller/controller.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
@@ -39,6 +39,7 @@ export interface LoggedLine {
 
 const ADDRESS = { host: '127.0.0.1', port: 9400 }
 const MIB = 1024 * 1024
+let startCount = 0
 
 /** See the file's header. */
 export class BrokerCore {
@@ -67,12 +68,13 @@ export class BrokerCore {
     const log = (level: LoggedLine['level']) => (fields: object, message: string) => {
       logged.push({ level, fields, message })
     }
-    const startEpoch = await takeStartEpoch(store)
     // A later start draws other ids: commands with an id that was used already are taken for repetitions.
-    const random = seededRandom(seed * 1000 + startEpoch)
+    const random = seededRandom(seed * 1_000_003 + startCount++)
+    const randomBytes = (count: number) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256)))
+    const runs = await beginRun(store, randomBytes)
     const network = noPeers()
     const core = await ProductionCore.start({
-      identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', startEpoch, version: '0' }),
+      identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', runs, version: '0' }),
       rack: '',
       controllers: new Map([[1, network.address]]),
       join: [],
@@ -86,7 +88,7 @@ export class BrokerCore {
       store,
       clock,
       random,
-      randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => Math.floor(random() * 256))),
+      randomBytes,
       newClusterId: () => 'test',
       onClusterId: async () => undefined,
       onFatal: (error) => log('error')({ err: error }, 'the broker cannot go on'),

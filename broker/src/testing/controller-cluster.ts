@@ -138,13 +138,12 @@ export function registrationOf(brokerId: number): BrokerRegistration {
     peerHost: `host-${brokerId}`,
     peerPort: 9500,
     directoryId: `directory-${brokerId}`,
-    startEpoch: 1,
-    incarnationId: 'first',
+    runs: [`run-${brokerId}`],
   }
 }
 
 /** How a broker of the cluster presents itself. */
 export function identityOf(brokerId: number): PeerIdentity {
-  const { directoryId, startEpoch } = registrationOf(brokerId)
-  return { clusterId: CLUSTER_ID, brokerId, directoryId, startEpoch, version: 'test' }
+  const { directoryId, runs } = registrationOf(brokerId)
+  return { clusterId: CLUSTER_ID, brokerId, directoryId, runs, version: 'test' }
 }

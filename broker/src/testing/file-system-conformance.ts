@@ -62,6 +62,17 @@ const CASES: Record<string, (fs: FileSystem, folder: string) => Promise<void>> =
     assert.deepEqual(await fs.readFile(`${folder}/many`), Buffer.concat([...buffers, ...buffers]))
   },
 
+  'a large write lands whole, however its buffers are cut': async (fs, folder) => {
+    const file = await fs.open(`${folder}/large`, { create: true })
+    const bytes = Buffer.from(Uint32Array.from({ length: 600_000 }, (_, index) => index).buffer)
+    const cuts = [0, 1, 1, 700_000, 1_048_576, 1_048_577, 1_572_864, 2_200_000, bytes.length]
+    const buffers = cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end))
+    await file.write(buffers, 0)
+    await file.write([bytes], bytes.length)
+    await file.close()
+    assert.ok((await fs.readFile(`${folder}/large`)).equals(Buffer.concat([bytes, bytes])))
+  },
+
   'a read is short only at the end of the file': async (fs, folder) => {
     const file = await fs.open(`${folder}/a`, { create: true })
     await file.write([Buffer.from('0123456789')], 0)

@@ -79,7 +79,7 @@ class Cluster {
 }
 
 function identityOf(brokerId: number, parts: Partial<PeerIdentity> = {}): PeerIdentity {
-  return { clusterId: 'c', brokerId, directoryId: `directory-${brokerId}`, startEpoch: 1, version: '0.1.0', ...parts }
+  return { clusterId: 'c', brokerId, directoryId: `directory-${brokerId}`, runs: ['first'], version: '0.1.0', ...parts }
 }
 
 const ROUTE = { from: 1, to: 2 }
@@ -264,7 +264,7 @@ const CASES: Record<string, (cluster: Cluster) => Promise<void>> = {
     const [one, two] = await cluster.pair()
     await cluster.subject.passing(two.peers.close())
     await cluster.subject.until('it is down', () => !one.peers.isUp(2))
-    const again = await cluster.add(2, { startEpoch: 2 })
+    const again = await cluster.add(2, { runs: ['first', 'second'] })
     one.peers.setPeers(new Map([[2, again.peers.address]]))
     await cluster.subject.until('it is up', () => one.peers.isUp(2))
     one.peers.send(heartbeat(GROUP, ROUTE))

@@ -18,6 +18,8 @@ class Writer {
   readonly producerId: number
   /** Offset of each batch by its sequence; batches have one record. */
   readonly acknowledged = new Map<number, number>()
+  /** What must not have happened. */
+  readonly failures: string[] = []
   #next = 0
   #inFlight = 0
   /** Answers to what was sent before an error mean nothing any more: everything is sent again. */
@@ -55,10 +57,11 @@ class Writer {
       if (attempt !== this.#attempt) return
       this.#inFlight--
       if (outcome.kind === 'error') {
-        assert.ok(outcome.error.retriable, `p${producerId}.${sequence}: ${outcome.error.code} ${outcome.error.message}`)
         this.#resend = true
+        if (outcome.error.retriable) return
+        this.failures.push(`p${producerId}.${sequence}: ${outcome.error.code} ${outcome.error.message}`)
       } else if (!this.#resend) {
-        assert.equal(sequence, this.acknowledged.size, 'answers come in order')
+        if (sequence !== this.acknowledged.size) this.failures.push(`p${producerId}.${sequence}: answered out of order`)
         this.acknowledged.set(sequence, outcome.baseOffset)
       }
     })
@@ -95,7 +98,10 @@ export class SetWorkload {
     const leader = this.#set.at(leaderId)
     if (leader !== this.#servedBy) for (const writer of this.#writers) writer.lostTouch()
     this.#servedBy = leader
-    for (const writer of this.#writers) writer.send(leader, this.#batchCount, this.#valueBytes)
+    for (const writer of this.#writers) {
+      assert.deepEqual(writer.failures, [])
+      writer.send(leader, this.#batchCount, this.#valueBytes)
+    }
   }
 
   /** Every acknowledged batch is where its acknowledgement said; every batch at most once, and in its producer's order. */

@@ -22,7 +22,8 @@ export function tellConnectionNews(
     say(`lost ${broker}${error === null ? '' : `: ${error.message}`}; trying again\n`)
   })
   subscription.on('connected', ({ broker }) => {
-    if (lost.delete(broker)) say(`reading from ${broker} again\n`)
+    const isBack = lost.delete(broker)
+    if (isBack || lost.size > 0) say(`reading from ${broker}${isBack ? ' again' : ''}\n`)
   })
   subscription.on('stalled', ({ error }) => onStalled(error))
 }

@@ -131,6 +131,7 @@ export class ModelCluster {
         this.#known[partition ?? 0] = { leader: leader.leaderId, leaderEpoch: leader.leaderEpoch }
         return true
       },
+      prepare: () => {},
       openStream: (broker, handlers) => this.#openStream(broker.brokerId ?? -1, handlers),
     }
   }

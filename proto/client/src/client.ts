@@ -113,6 +113,11 @@ export class Client implements AsyncDisposable {
     return stream
   }
 
+  /** Connects to a broker that will probably be needed soon. A failure tells nothing and costs nothing. */
+  prepare(broker: BrokerAddress, purpose: Purpose): void {
+    if (!this.closed) this.#pool.get(broker, purpose).ready().catch(ignore)
+  }
+
   /** Ends all calls and streams with CLIENT_CLOSED and closes every channel. Leaves nothing that holds the process. */
   close(): Promise<void> {
     if (!this.closed) {
@@ -178,6 +183,8 @@ export class Client implements AsyncDisposable {
     }
   }
 }
+
+function ignore(): void {}
 
 function mayTryAnother(path: string, failure: CallFailure): boolean {
   const { code } = failure.error

@@ -1,10 +1,16 @@
 /** Faults of one broker's disk: full, slow, failing, its files damaged, gone or old. */
 import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isStratalogError } from '@stratalog/client'
+import { createConsumer } from '@stratalog/consumer'
 import type { ChaosBroker } from '../broker/chaos-broker.ts'
+import type { WatchedPartition } from '../broker/cluster-health.ts'
 import { type ActiveFault, type FaultContext, type FaultKind, pick, someLeader } from './fault.ts'
 
 const DISK = { brokersMin: 3, holdMsMin: 1000, holdMsMax: 6000 } as const
+
+/** Longest time until a damaged copy has been found or been read, ms. */
+const FIND_TIMEOUT_MS = 60_000
 
 /** By name. */
 export const DISK_FAULTS = {
@@ -49,22 +55,37 @@ export const DISK_FAULTS = {
   },
   'flip-down': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that is down',
+    text: 'a bit flips in a segment of a broker that is down; later it is to lead, and all is read',
     damages: true,
     holdMsMin: 100,
     holdMsMax: 1000,
-    begin: async (context) => whileDown(context, (broker) => flipBit(broker, context)),
+    begin: async (context) => {
+      const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
+      const where = pick(context.random, context.partitions)
+      const generation = await generationOn(broker, where, context)
+      await broker.kill()
+      const what = await flipBit(broker, where, context)
+      const end = async (): Promise<void> => {
+        await broker.start()
+        await readFrom(broker, where, generation, context)
+      }
+      return { detail: `broker ${broker.brokerId}: ${what}`, end }
+    },
   },
   'flip-up': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that runs; it is killed and started afterwards',
+    text: 'a bit flips in a segment of a broker that runs; later it is killed, is to lead, and all is read',
     damages: true,
     begin: async (context) => {
-      const broker = context.cluster.broker(await someLeader(context))
-      const what = await flipBit(broker, context)
+      const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
+      const where = pick(context.random, context.partitions)
+      const generation = await generationOn(broker, where, context)
+      const what = await flipBit(broker, where, context)
       const end = async (): Promise<void> => {
+        // What the broker still has in memory is right; the disk is read once it has lost that.
         await broker.kill()
         await broker.start()
+        await readFrom(broker, where, generation, context)
       }
       return { detail: `broker ${broker.brokerId}: ${what}`, end }
     },
@@ -93,7 +114,7 @@ export const DISK_FAULTS = {
     damages: true,
     begin: async (context) =>
       whileDown(context, async (broker) => {
-        const folder = await somePartitionFolder(broker, context)
+        const folder = folderOf(broker, pick(context.random, context.partitions))
         await rm(folder, { recursive: true, force: true })
         return `${folder} deleted`
       }),
@@ -138,17 +159,17 @@ async function whileDown(
   return { detail: `broker ${broker.brokerId}: ${what}`, end: () => broker.start() }
 }
 
-async function somePartitionFolder(broker: ChaosBroker, { partitions, random }: FaultContext): Promise<string> {
-  const { topic, partition } = pick(random, partitions)
+function folderOf(broker: ChaosBroker, { topic, partition }: WatchedPartition): string {
   return join(broker.options.dataDir, 'topics', `${topic}-${partition}`)
 }
 
 /** A segment file with something in it. */
 async function someSegment(
   broker: ChaosBroker,
+  where: WatchedPartition,
   context: FaultContext,
 ): Promise<{ path: string; bytes: number } | null> {
-  const folder = await somePartitionFolder(broker, context)
+  const folder = folderOf(broker, where)
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.log')).sort()
   const files = await Promise.all(
     names.map(async (name) => ({ path: join(folder, name), bytes: (await stat(join(folder, name))).size })),
@@ -157,8 +178,8 @@ async function someSegment(
   return filled.length === 0 ? null : pick(context.random, filled)
 }
 
-async function flipBit(broker: ChaosBroker, context: FaultContext): Promise<string> {
-  const segment = await someSegment(broker, context)
+async function flipBit(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<string> {
+  const segment = await someSegment(broker, where, context)
   if (segment === null) return 'nothing to flip'
   const position = Math.floor(context.random() * segment.bytes)
   const bit = Math.floor(context.random() * 8)
@@ -174,8 +195,49 @@ async function flipBit(broker: ChaosBroker, context: FaultContext): Promise<stri
   return `bit ${bit} of byte ${position} of ${segment.path}`
 }
 
+async function described({ topic, partition }: WatchedPartition, { cluster }: FaultContext) {
+  const partitions = await cluster.client.admin.describePartitions({ topics: [topic] }, { timeoutMs: 5000 })
+  return partitions.find((each) => each.partition === partition)
+}
+
+async function generationOn(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<number> {
+  const partition = await described(where, context)
+  return partition?.replicas.find(({ brokerId }) => brokerId === broker.brokerId)?.generation ?? 0
+}
+
+/**
+ * Makes the broker lead and reads the whole partition, so that damage is met: nobody looks for it otherwise, and damage
+ * of another copy meanwhile would be one too many. A copy of a later generation has been rebuilt: the damage was found.
+ */
+async function readFrom(
+  broker: ChaosBroker,
+  where: WatchedPartition,
+  generation: number,
+  context: FaultContext,
+): Promise<void> {
+  const { cluster } = context
+  const deadlineMs = performance.now() + FIND_TIMEOUT_MS
+  for (;;) {
+    try {
+      if ((await generationOn(broker, where, context)) > generation) return
+      if ((await described(where, context))?.leaderId === broker.brokerId) break
+      await cluster.client.admin.transferLeader(where.topic, where.partition, broker.brokerId, { timeoutMs: 5000 })
+    } catch (error) {
+      if (!isStratalogError(error)) throw error
+    }
+    if (performance.now() > deadlineMs) {
+      throw new Error(`broker ${broker.brokerId} does not come to lead ${where.topic}-${where.partition}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  await using consumer = createConsumer(cluster.client, { stallTimeoutMs: 5000 })
+  const what = { partitions: [where], from: 'earliest', until: 'end' } as const
+  const subscription = await consumer.assign(what, { signal: AbortSignal.timeout(FIND_TIMEOUT_MS) })
+  for await (const _ of subscription.batches());
+}
+
 async function cutSegment(broker: ChaosBroker, context: FaultContext): Promise<string> {
-  const segment = await someSegment(broker, context)
+  const segment = await someSegment(broker, pick(context.random, context.partitions), context)
   if (segment === null) return 'nothing to cut'
   const bytes = Math.floor(context.random() * segment.bytes)
   await truncate(segment.path, bytes)

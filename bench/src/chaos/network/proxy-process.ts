@@ -8,33 +8,32 @@ import type { ProxyOrder } from './proxy-main.ts'
 
 const EXTENSION = import.meta.filename.slice(-3)
 
-/** One order at a time. */
+type Ports = Readonly<Record<number, number>>
+
+/** See the file's header. Orders are answered in their order. */
 export class ProxyProcess {
   readonly #child: ChildProcess
-  #last: Promise<unknown> = Promise.resolve()
-  #faults: readonly LinkFault[] = []
+  #waiting: { readonly resolve: (ports: Ports) => void; readonly reject: (error: Error) => void }[] = []
 
   private constructor(child: ChildProcess) {
     this.#child = child
+    child.on('message', ({ ports }: { ports: Ports }) => this.#waiting.shift()?.resolve(ports))
+    child.once('exit', () => {
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error('the proxy process has ended'))
+    })
   }
 
   /** Starts it; `ports` are the proxy's, by broker id. */
   static async start(
     targets: readonly ProxyTarget[],
-  ): Promise<{ readonly proxy: ProxyProcess; readonly ports: Readonly<Record<number, number>> }> {
+  ): Promise<{ readonly proxy: ProxyProcess; readonly ports: Ports }> {
     const child = fork(join(import.meta.dirname, `proxy-main${EXTENSION}`), { execArgv: process.execArgv })
     const proxy = new ProxyProcess(child)
     return { proxy, ports: await proxy.#order({ kind: 'listen', targets }) }
   }
 
-  /** Rules in force. */
-  get faults(): readonly LinkFault[] {
-    return this.#faults
-  }
-
   /** Replaces all rules; resolves when they hold. */
   async setRules(faults: readonly LinkFault[]): Promise<void> {
-    this.#faults = faults
     await this.#order({ kind: 'rules', faults })
   }
 
@@ -45,16 +44,12 @@ export class ProxyProcess {
     await exited
   }
 
-  #order(order: ProxyOrder): Promise<Record<number, number>> {
-    const answered = this.#last.then(async () => {
-      const answer = once(this.#child, 'message')
-      const gone = once(this.#child, 'exit').then(() => Promise.reject(new Error('the proxy process has ended')))
-      gone.catch(() => {})
-      this.#child.send(order)
-      const [message] = (await Promise.race([answer, gone])) as [{ ports: Record<number, number> }]
-      return message.ports
+  #order(order: ProxyOrder): Promise<Ports> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#child.send(order, (error) => {
+        if (error) reject(error)
+      })
     })
-    this.#last = answered.catch(() => {})
-    return answered
   }
 }

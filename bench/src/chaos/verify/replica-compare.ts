@@ -22,6 +22,9 @@ export interface ReplicaComparison {
   readonly problems: readonly string[]
 }
 
+/** Of one folder: damage at one place makes every index entry behind it wrong. */
+const PROBLEMS_SHOWN_MAX = 3
+
 interface Batch {
   readonly baseOffset: number
   readonly nextOffset: number
@@ -65,7 +68,9 @@ export async function compareReplicas(
 async function unsound(folder: string): Promise<string[]> {
   try {
     const report = await verifySegment(folder)
-    return report.problems.map(({ path, position, reason }) => `${path} at byte ${position}: ${reason}`)
+    const problems = report.problems.map(({ path, position, reason }) => `${path} at byte ${position}: ${reason}`)
+    const rest = problems.length - PROBLEMS_SHOWN_MAX
+    return rest > 0 ? [...problems.slice(0, PROBLEMS_SHOWN_MAX), `${folder}: and ${rest} more`] : problems
   } catch (error) {
     return [`${folder} cannot be verified: ${String(error)}`]
   }

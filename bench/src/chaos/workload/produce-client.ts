@@ -13,6 +13,8 @@ import { OutcomeRuns } from './outcome-runs.ts'
 const TICK_MS = 5
 const BURST_MAX = 8
 const OUTSTANDING_MAX = 20_000
+/** What is not acknowledged by then has an unknown outcome. */
+const CLOSE_TIMEOUT_MS = 30_000
 const OVERSIZED_CHANCE = 0.001
 /** Of producer numbers: a producer that cannot go on is followed by the next number of its series. */
 const SERIES_LENGTH = 1000
@@ -75,7 +77,7 @@ class ProducerLoad {
 
   async stop(): Promise<Record<string, number>> {
     clearInterval(this.#timer)
-    await this.#producer.close({ timeoutMs: this.#spec.deliveryTimeoutMs + 5000 })
+    await this.#producer.close({ timeoutMs: CLOSE_TIMEOUT_MS })
     while (this.#outstanding > 0) await new Promise((resolve) => setTimeout(resolve, 5))
     return this.#counts
   }

@@ -1,10 +1,6 @@
 /** Tools for testing what is built on raft-ts: the storage conformance suite and a group in memory. */
 
 export { logOf, MemoryGroup, type MemoryGroupOptions, type MemoryMember } from './memory-group.ts'
-export { bridge, type Cut, halves, isolate, oneWay, ring } from './sim/partition-shapes.ts'
-export { Random } from './sim/random.ts'
-export { Timeline } from './sim/timeline.ts'
-export { TraceHash } from './sim/trace-hash.ts'
 export {
   drawOptions,
   FAULT_KINDS,
@@ -18,6 +14,10 @@ export {
   simulate,
   traceLines,
 } from './sim/index.ts'
+export { bridge, type Cut, halves, isolate, oneWay, ring } from './sim/partition-shapes.ts'
+export { Random } from './sim/random.ts'
+export { Timeline } from './sim/timeline.ts'
+export { TraceHash } from './sim/trace-hash.ts'
 export {
   type StorageCheck,
   type StorageDriver,

@@ -113,7 +113,7 @@ export class LinkSession {
   #onReady(): void {
     const [control, bulk] = [this.#control.peer, this.#bulk.peer]
     if (control === null || bulk === null) return
-    if (control.directoryId !== bulk.directoryId || control.startEpoch !== bulk.startEpoch) {
+    if (control.directoryId !== bulk.directoryId || control.runs.at(-1) !== bulk.runs.at(-1)) {
       this.close('its two connections lead to different brokers')
     } else if (this.#state === 'connecting') {
       this.#state = 'up'

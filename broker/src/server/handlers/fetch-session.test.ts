@@ -93,7 +93,7 @@ function open(options: { outstandingBytes?: number } = {}) {
     heartbeatMs: 3000,
     stallMs: 60_000,
     nowMs: () => clock.nowMs,
-    clientError: (error) => error,
+    tellError: (error, tell) => tell(error),
     nameError: (error) =>
       error instanceof StratalogError ? error : new StratalogError('UNKNOWN_SERVER_ERROR', String(error)),
   })

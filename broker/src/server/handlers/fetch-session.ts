@@ -12,6 +12,7 @@
 import { StratalogError, type stratalog } from '@stratalog/proto'
 import type { ByteBudget } from '../byte-budget.ts'
 import type { StreamCall } from '../call.ts'
+import type { TellError } from '../leader-wait.ts'
 import type { PartitionLookup, ReadablePartition } from '../partition-access.ts'
 import { FetchOutbox, MESSAGE_TARGET_BYTES } from './fetch-outbox.ts'
 import { checkCredit, checkFetchStart, FetchReader, failedHandle } from './fetch-reader.ts'
@@ -33,8 +34,8 @@ export interface FetchSessionOptions {
   readonly nowMs: () => number
   /** Names an error of a read; logs what has no name. */
   readonly nameError: (error: unknown) => StratalogError
-  /** An error of a partition as the client is to see it. */
-  readonly clientError: (error: StratalogError) => StratalogError
+  /** Tells an error of a partition as the client is to see it, now or in a moment. */
+  readonly tellError: (error: StratalogError, tell: TellError) => void
 }
 
 /** Near upper bound of the fields beside the batches. */
@@ -53,6 +54,8 @@ export class FetchSession {
   readonly #ready = new Set<FetchReader>()
   readonly #outbox: FetchOutbox
   #readsInFlight = 0
+  /** Errors that are told in a moment. */
+  #untoldCount = 0
   #isTurnScheduled = false
   #hasHalfClosed = false
   #isOver = false
@@ -252,8 +255,12 @@ export class FetchSession {
   }
 
   #tellFailed(handle: number, error: StratalogError): void {
-    const told = this.#options.clientError(error)
-    this.#put(failedHandle(handle, told), DATA_OVERHEAD_BYTES + told.message.length + told.hint.length, null)
+    this.#untoldCount++
+    this.#options.tellError(error, (told) => {
+      this.#untoldCount--
+      this.#put(failedHandle(handle, told), DATA_OVERHEAD_BYTES + told.message.length + told.hint.length, null)
+      this.#schedule()
+    })
   }
 
   #remove(reader: FetchReader): void {
@@ -271,7 +278,7 @@ export class FetchSession {
   }
 
   #endIfNothingMoreCanCome(): void {
-    if (this.#readsInFlight > 0 || !this.#outbox.isEmpty) return
+    if (this.#readsInFlight + this.#untoldCount > 0 || !this.#outbox.isEmpty) return
     for (const reader of this.#readers.values()) if (reader.creditBytes > 0) return
     this.#options.call.end()
   }

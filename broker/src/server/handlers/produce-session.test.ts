@@ -5,7 +5,7 @@ import { ERRORS, isStratalogError, StratalogError, stratalog } from '@stratalog/
 import type { ProduceOptions, ProduceOutcome } from '../../partition/produce-outcome.ts'
 import { MemoryStreamCall, memoryConnection } from '../../testing/memory-stream-call.ts'
 import { ByteBudget } from '../byte-budget.ts'
-import { ProduceSession } from './produce-session.ts'
+import { ProduceSession, type ProduceSessionOptions } from './produce-session.ts'
 
 interface Produced {
   readonly batch: Buffer
@@ -23,7 +23,13 @@ const OK: ProduceOutcome = {
   duplicate: false,
 }
 
-function open(options: { connectionBytes?: number; brokerBytes?: number } = {}) {
+function open(
+  options: {
+    readonly connectionBytes?: number
+    readonly brokerBytes?: number
+    readonly tellError?: ProduceSessionOptions['tellError']
+  } = {},
+) {
   const produced: Produced[] = []
   const budget = new ByteBudget(options.brokerBytes ?? 1e9)
   const call = new MemoryStreamCall<stratalog.v1.ProduceRequest, stratalog.v1.ProduceResponse.$Properties>(
@@ -35,7 +41,7 @@ function open(options: { connectionBytes?: number; brokerBytes?: number } = {}) 
       topic === 'known'
         ? { produce: (batch, produceOptions, done) => produced.push({ batch, options: produceOptions, done }) }
         : new StratalogError('UNKNOWN_TOPIC_OR_PARTITION'),
-    clientError: (error) => error,
+    tellError: options.tellError ?? ((error, tell) => tell(error)),
     budget,
     defaultTimeoutMs: 30_000,
     maxTimeoutMs: 60_000,
@@ -98,6 +104,34 @@ test('a bad batch is answered by its number and the stream goes on', async () =>
     ],
   )
   assert.equal(call.ending, null)
+})
+
+test('nothing of a partition is answered before an error of it that is held back', async () => {
+  const held: (() => void)[] = []
+  const { produced, send, answers } = open({
+    tellError: (error, tell) => {
+      if (error.code === 'LEADER_NOT_AVAILABLE') held.push(() => tell(error))
+      else tell(error)
+    },
+  })
+  for (const correlationId of [1, 2, 3, 4]) send(correlationId)
+  const errors = ['LEADER_NOT_AVAILABLE', 'OUT_OF_ORDER_SEQUENCE_NUMBER', 'LEADER_NOT_AVAILABLE'] as const
+  for (const [index, code] of errors.entries())
+    produced[index]?.done({ kind: 'error', error: new StratalogError(code) })
+  produced[3]?.done(OK)
+  await nextTurn()
+  assert.deepEqual(answers(), [])
+  for (const tell of held) tell()
+  await nextTurn()
+  assert.deepEqual(
+    answers().map(({ correlationId, error }) => [correlationId, error?.reason]),
+    [
+      [1, 'LEADER_NOT_AVAILABLE'],
+      [3, 'LEADER_NOT_AVAILABLE'],
+      [2, 'OUT_OF_ORDER_SEQUENCE_NUMBER'],
+      [4, undefined],
+    ],
+  )
 })
 
 test('acks none: silence, unless the batch is refused', async () => {

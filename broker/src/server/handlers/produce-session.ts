@@ -12,6 +12,7 @@ import { StratalogError, stratalog, toErrorDetail } from '@stratalog/proto'
 import type { Acks, Durability, ProduceOptions, ProduceOutcome } from '../../partition/produce-outcome.ts'
 import type { ByteBudget } from '../byte-budget.ts'
 import type { StreamCall } from '../call.ts'
+import type { TellError } from '../leader-wait.ts'
 import type { PartitionLookup, WritablePartition } from '../partition-access.ts'
 
 const v1 = stratalog.v1
@@ -23,12 +24,18 @@ type ProduceBatch = stratalog.v1.ProduceBatch.$Properties
 export interface ProduceSessionOptions {
   readonly call: StreamCall<ProduceRequest, stratalog.v1.ProduceResponse.$Properties>
   readonly lookup: PartitionLookup<WritablePartition>
-  /** An error of a partition as the client is to see it. */
-  readonly clientError: (error: StratalogError) => StratalogError
+  /** Tells an error of a partition as the client is to see it, now or in a moment. */
+  readonly tellError: (error: StratalogError, tell: TellError) => void
   /** Unanswered bytes of the whole broker. */
   readonly budget: ByteBudget
   readonly defaultTimeoutMs: number
   readonly maxTimeoutMs: number
+}
+
+/** Errors of a partition that are held back. */
+interface HeldBack {
+  count: number
+  readonly behind: (() => void)[]
 }
 
 /** Charged for a batch beside its bytes: the objects that wait with it. */
@@ -49,6 +56,8 @@ export class ProduceSession {
   #isClosed = false
   #hasHalfClosed = false
   #unansweredCount = 0
+  /** Partitions of which an error is held back, and what must not be answered before it. */
+  readonly #heldBack = new Map<string, HeldBack>()
   /** Budgets that will call when they have room again. */
   readonly #awaited = new Set<ByteBudget>()
 
@@ -86,28 +95,68 @@ export class ProduceSession {
   }
 
   #produce(batch: ProduceBatch, options: ProduceOptions): void {
-    const { lookup, budget, call, clientError } = this.#options
+    const { lookup, budget, call } = this.#options
     const correlationId = batch.correlationId ?? 0
     const error = faultOf(batch) ?? (this.#isDraining ? stopping(batch) : null)
     const partition = error ?? lookup(batch.topic ?? '', batch.partition ?? 0, topicIdOf(batch))
-    if (partition instanceof StratalogError) {
-      this.#answer({ correlationId, error: toErrorDetail(clientError(partition)) })
-      return
-    }
     const bytes = asBuffer(batch.recordBatch ?? NO_BYTES)
     const charge = bytes.length + BATCH_OVERHEAD_BYTES
     const connectionBudget = call.connection.produceBudget
     budget.take(charge)
     connectionBudget.take(charge)
     this.#unansweredCount++
-    partition.produce(bytes, options, (outcome) => {
+    const settle = (ack: ProduceAck | null): void => {
       this.#unansweredCount--
-      if (outcome.kind === 'error') this.#answer({ correlationId, error: toErrorDetail(clientError(outcome.error)) })
-      else if (options.acks !== 'none') this.#answer(ackOf(correlationId, outcome))
+      if (ack !== null) this.#answer(ack)
       connectionBudget.give(charge)
       budget.give(charge)
       this.#finishIfDone()
+    }
+    const refuse = (refusal: StratalogError): void =>
+      this.#refuse(batch, refusal, (told) => settle({ correlationId, error: toErrorDetail(told) }))
+    if (partition instanceof StratalogError) {
+      refuse(partition)
+      return
+    }
+    partition.produce(bytes, options, (outcome) => {
+      if (outcome.kind === 'error') refuse(outcome.error)
+      else this.#inOrder(batch, () => settle(options.acks === 'none' ? null : ackOf(correlationId, outcome)))
     })
+  }
+
+  /** Tells an error, now or in a moment. No later batch of the partition is answered before it: clients rely on that. */
+  #refuse(batch: ProduceBatch, error: StratalogError, tell: TellError): void {
+    let isHeld = false
+    let isTold = false
+    this.#options.tellError(error, (told) => {
+      isTold = true
+      if (!isHeld) {
+        this.#inOrder(batch, () => tell(told))
+        return
+      }
+      tell(told)
+      this.#release(placeOf(batch))
+    })
+    if (isTold) return
+    isHeld = true
+    const place = placeOf(batch)
+    const held = this.#heldBack.get(place) ?? { count: 0, behind: [] }
+    held.count++
+    this.#heldBack.set(place, held)
+  }
+
+  /** Gives an answer, behind the errors of its partition that are held back. */
+  #inOrder(batch: ProduceBatch, give: () => void): void {
+    const held = this.#heldBack.size === 0 ? undefined : this.#heldBack.get(placeOf(batch))
+    if (held === undefined) give()
+    else held.behind.push(give)
+  }
+
+  #release(place: string): void {
+    const held = this.#heldBack.get(place)
+    if (held === undefined || --held.count > 0) return
+    this.#heldBack.delete(place)
+    for (const give of held.behind) give()
   }
 
   #answer(ack: ProduceAck): void {
@@ -222,6 +271,10 @@ function faultOf(batch: ProduceBatch): StratalogError | null {
     return invalid('topic_id', `a topic id has 16 bytes, not ${topicIdBytes}`)
   if ((batch.recordBatch?.length ?? 0) === 0) return invalid('record_batch', `a batch for ${topic} has no bytes`)
   return null
+}
+
+function placeOf({ topic, partition }: ProduceBatch): string {
+  return `${topic}/${partition}`
 }
 
 /** Names the partition, so that the client can be told who leads it by now. */

@@ -5,8 +5,8 @@
  * one connection arrive, and are answered, in their order.
  */
 import type { Random } from 'raft-ts/testing'
-import type { SimCluster } from './sim-cluster.ts'
 import type { BrokerCore } from './sim-broker.ts'
+import type { SimCluster } from './sim-cluster.ts'
 
 /** Calls of one connection stay in order. */
 export interface Connection {

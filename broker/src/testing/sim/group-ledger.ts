@@ -56,7 +56,8 @@ export class GroupLedger {
     hold(
       claim.crc === batch.crc && claim.epoch === batch.epoch,
       'committed-immutable',
-      () => `${this.name}: ${describe(batch)} of ${by} is not what ${claim.by} said: crc ${claim.crc} epoch ${claim.epoch}`,
+      () =>
+        `${this.name}: ${describe(batch)} of ${by} is not what ${claim.by} said: crc ${claim.crc} epoch ${claim.epoch}`,
     )
   }
 
@@ -81,7 +82,8 @@ export class GroupLedger {
     hold(
       claim === undefined || (claim.crc === crc && claim.epoch === epoch),
       'committed-immutable',
-      () => `${this.name}: ${by} has crc ${crc} epoch ${epoch} at ${base}; ${claim?.by} had ${claim?.crc}, ${claim?.epoch}`,
+      () =>
+        `${this.name}: ${by} has crc ${crc} epoch ${epoch} at ${base}; ${claim?.by} had ${claim?.crc}, ${claim?.epoch}`,
     )
     this.#claims.set(base, { crc, epoch, by })
   }

@@ -95,7 +95,12 @@ export class LogImage {
       this.batches.length = 0
     }
     this.#findFiles()
-    for (const file of this.#files.slice(Math.max(0, this.#files.findLastIndex((each) => each.position > 0)))) {
+    for (const file of this.#files.slice(
+      Math.max(
+        0,
+        this.#files.findLastIndex((each) => each.position > 0),
+      ),
+    )) {
       this.#read(file)
     }
     return grown
@@ -122,8 +127,7 @@ export class LogImage {
 
   #isGrown(): boolean {
     return this.#files.every(
-      ({ path, inode, rewriteCount }) =>
-        inode.rewriteCount === rewriteCount && this.#fileSystem.inode(path) === inode,
+      ({ path, inode, rewriteCount }) => inode.rewriteCount === rewriteCount && this.#fileSystem.inode(path) === inode,
     )
   }
 

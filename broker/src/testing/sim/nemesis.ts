@@ -6,8 +6,8 @@
  * copies have been given up and rebuilt.
  */
 import { bridge, halves, isolate, oneWay, type Random, ring } from 'raft-ts/testing'
-import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { Operator } from './operator.ts'
+import type { BrokerFaultKind, PeerLink } from './options.ts'
 import type { SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import type { DiskCopy } from './sim-disk.ts'
@@ -22,7 +22,7 @@ export class Nemesis {
   /** The broker whose disk may destroy synced bytes. */
   readonly #cursed: SimBroker
   /** A backup of that disk, and the registration under which it was made. */
-  #copy: { readonly copy: DiskCopy; readonly startEpoch: number } | null = null
+  #copy: { readonly copy: DiskCopy; readonly runs: readonly string[] } | null = null
   #running = true
   /** Tells the partition in force from earlier ones, whose end must not mend it. */
   #partition = 0
@@ -171,7 +171,7 @@ export class Nemesis {
     const random = this.#random
     if (!broker.isWhole()) return false
     if (kind === 'old-copy' && this.#copy === null) {
-      this.#copy = { copy: broker.disk.copy(), startEpoch: this.#registeredEpochs(broker)[0] ?? Infinity }
+      this.#copy = { copy: broker.disk.copy(), runs: this.#registeredRuns(broker) }
       return false
     }
     switch (kind) {
@@ -214,14 +214,14 @@ export class Nemesis {
    * Whether all others have heard of a later registration than the backup is of: a majority that has not, together with the
    * broker that has forgotten it, is as the cluster once was, and nobody could tell.
    */
-  #isKnownToBeOld({ startEpoch }: { readonly startEpoch: number }): boolean {
-    const known = this.#registeredEpochs(this.#cursed)
-    return known.length === this.#cluster.options.brokerCount && known.every((epoch) => epoch > startEpoch)
+  #isKnownToBeOld({ runs }: { readonly runs: readonly string[] }): boolean {
+    const known = this.#registeredRuns(this.#cursed)
+    return known.length === this.#cluster.options.brokerCount && known.every((run) => !runs.includes(run))
   }
 
-  /** The start under which a broker is registered, as each of those that run has it. */
-  #registeredEpochs({ id }: SimBroker): number[] {
-    return this.#cluster.running().flatMap((other) => other.image()?.brokers.get(id)?.startEpoch ?? [])
+  /** The run under which a broker is registered, as each of those that run has it. */
+  #registeredRuns({ id }: SimBroker): string[] {
+    return this.#cluster.running().flatMap((other) => other.image()?.brokers.get(id)?.run ?? [])
   }
 
   #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string } | null {

@@ -4,11 +4,12 @@
  * Partitions tell when something has changed; those are looked at once the event has settled, so that a quiet partition
  * costs nothing. A copy whose disk was damaged on purpose is left out until it has been given up and begun anew.
  */
-import type { ConfState, Message } from 'raft-ts'
+
 import { RECORD_BATCH_OVERHEAD_BYTES, sizeOf } from '@stratalog/proto/records'
-import { brokerOfNode } from '../../replication/raft-ids.ts'
+import type { ConfState, Message } from 'raft-ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { ProduceSuccess } from '../../partition/produce-outcome.ts'
+import { brokerOfNode } from '../../replication/raft-ids.ts'
 import { GroupLedger } from './group-ledger.ts'
 import { LogImage, seeBatch } from './log-image.ts'
 import type { SimBroker } from './sim-broker.ts'
@@ -115,7 +116,8 @@ export class Observer {
         // Once a later term is on disk, nobody gets another vote in this one.
         stored !== null && (stored.term > message.term || (stored.term === message.term && stored.vote === message.to)),
         'vote-durable',
-        () => `broker ${broker.id} votes for ${message.to} in term ${message.term} of ${group}; on disk: ${show(stored)}`,
+        () =>
+          `broker ${broker.id} votes for ${message.to} in term ${message.term} of ${group}; on disk: ${show(stored)}`,
       )
     }
   }
@@ -219,8 +221,8 @@ export class Observer {
     this.#world.hash.add(highWatermark)
     const state = partition.state()
     if (state.kind === 'serving') this.#serves(watched, leaderEpoch, advanced)
-    watched.members = partition.members()
     else if (ENDED.has(state.error.code)) return
+    watched.members = partition.members()
     if (broker.isDamaged(group)) return
     this.#withinFlushed(watched)
     this.#compare(watched)
@@ -249,7 +251,8 @@ export class Observer {
     hold(
       end <= Math.max(images.durable.end, broker.startsAt(group)),
       'served-within-flushed',
-      () => `${group} on broker ${broker.id} shows what is committed up to ${end}, and has ${images.durable.end} on disk`,
+      () =>
+        `${group} on broker ${broker.id} shows what is committed up to ${end}, and has ${images.durable.end} on disk`,
     )
   }
 

@@ -1,6 +1,6 @@
 /** Starts the real core of a broker on what the simulation gives it. */
 import { BrokerCore } from '../../broker-core.ts'
-import { takeStartEpoch } from '../../cluster/start-epoch.ts'
+import { beginRun } from '../../cluster/runs.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
 import { METADATA_DIRECTORY, type SimBroker, TOPICS_DIRECTORY } from './sim-broker.ts'
 import { peerAddressOf } from './sim-network.ts'
@@ -20,12 +20,13 @@ export async function openCore(
   const { world, options } = cluster
   const { fileSystem, store } = disk
   const random = world.random(10_000 * id + startCount)
-  const startEpoch = await takeStartEpoch(store)
+  const randomBytes = (count: number) => Buffer.from(Array.from({ length: count }, () => random.below(256)))
+  const runs = await beginRun(store, randomBytes)
   const identity = (): PeerIdentity => ({
     clusterId: disk.clusterId,
     brokerId: id,
     directoryId: disk.directoryId,
-    startEpoch,
+    runs,
     version: 'simulated',
   })
   const controllerIds = Array.from({ length: options.controllerCount }, (_, i) => i + 1)
@@ -44,7 +45,7 @@ export async function openCore(
     store,
     clock: clock.for(process),
     random: () => random.next(),
-    randomBytes: (count) => Buffer.from(Array.from({ length: count }, () => random.below(256))),
+    randomBytes,
     newClusterId: () => `cluster-${random.below(2 ** 31).toString(16)}`,
     onClusterId: async (clusterId) => {
       disk.clusterId = clusterId

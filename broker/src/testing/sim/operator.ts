@@ -10,7 +10,7 @@ import type { TopicImage } from '../../controller/metadata-image.ts'
 import { METADATA_TOPIC } from '../../controller/metadata-topic.ts'
 import type { Partition } from '../../partition/partition.ts'
 import { nodeOfReplica, type Replica } from '../../replication/raft-ids.ts'
-import type { Clients, ClientPartition } from './clients.ts'
+import type { ClientPartition, Clients } from './clients.ts'
 import type { BrokerCore, SimBroker } from './sim-broker.ts'
 import type { SimCluster } from './sim-cluster.ts'
 
@@ -138,11 +138,7 @@ export class Operator {
     return null
   }
 
-  #partitionProblem(
-    topic: TopicImage,
-    partition: number,
-    replicas: readonly Replica[],
-  ): string | null {
+  #partitionProblem(topic: TopicImage, partition: number, replicas: readonly Replica[]): string | null {
     const leader = this.#leaderOf(topic.name, topic.topicId, partition)
     if (leader === null) return 'nobody leads'
     const states = leader.partition.replicaStates()
@@ -230,7 +226,9 @@ export class Operator {
 
   #anyTopic(): TopicImage | null {
     const core = this.#cluster.anyRunning(this.#random)?.core ?? null
-    const topics = [...(core?.controller.image.topicsById.values() ?? [])].filter(({ partitions }) => partitions.length > 0)
+    const topics = [...(core?.controller.image.topicsById.values() ?? [])].filter(
+      ({ partitions }) => partitions.length > 0,
+    )
     return topics.length === 0 ? null : this.#random.pick(topics)
   }
 

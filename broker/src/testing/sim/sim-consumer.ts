@@ -2,7 +2,7 @@
 import { StratalogError } from '@stratalog/proto'
 import { decodeBatchSync, sizeOf } from '@stratalog/proto/records'
 import { connect } from './client-link.ts'
-import type { Clients, ClientPartition } from './clients.ts'
+import type { ClientPartition, Clients } from './clients.ts'
 import { decodeValueName } from './history.ts'
 import { seeBatch } from './log-image.ts'
 

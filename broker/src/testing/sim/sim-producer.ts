@@ -9,7 +9,7 @@ import { StratalogError } from '@stratalog/proto'
 import { RecordBatchBuilder } from '@stratalog/proto/records'
 import type { ProduceOutcome } from '../../partition/produce-outcome.ts'
 import { type Connection, connect } from './client-link.ts'
-import type { Clients, ClientPartition } from './clients.ts'
+import type { ClientPartition, Clients } from './clients.ts'
 import { encodeValueName } from './history.ts'
 import { START_MS } from './sim-clock.ts'
 
