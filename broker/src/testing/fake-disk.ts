@@ -16,8 +16,8 @@ export type CrashLoss =
   | { readonly keep: 'random'; readonly seed: number }
   /** Everything is kept, but of the last unsynced write only its first `bytes` (or that fraction of it, below 1). */
   | { readonly keep: 'torn'; readonly bytes: number }
-  /** Everything is kept, but of the last unsynced write only some of its 512-byte sectors. */
-  | { readonly keep: 'sectors'; readonly seed: number }
+  /** Everything is kept, but of the last unsynced write, or that of each file, only some of its 512-byte sectors. */
+  | { readonly keep: 'sectors'; readonly seed: number; readonly each?: boolean }
 
 const SECTOR_BYTES = 512
 
@@ -102,9 +102,10 @@ export class FakeInode {
   /** A file whose durable bytes are what this one keeps after a crash. */
   afterCrash(loss: CrashLoss, random: () => number, tornSerial: number): FakeInode {
     const kept = this.#durable.clone()
+    const last = loss.keep === 'sectors' && loss.each === true ? this.lastWriteSerial : tornSerial
     for (const change of this.#changes) {
       if (loss.keep === 'none' || (loss.keep === 'random' && random() < 0.5)) continue
-      const torn = change.kind === 'write' && change.serial === tornSerial
+      const torn = change.kind === 'write' && change.serial === last
       for (const part of torn ? tear(change, loss, random) : [change]) applyChange(kept, part)
     }
     return new FakeInode(kept)

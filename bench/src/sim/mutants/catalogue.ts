@@ -12,6 +12,14 @@ const LEADERS: { readonly faults: readonly BrokerFaultKind[] } = {
   faults: ['isolate', 'halves', 'kill', 'transfer', 'one-way', 'stall'],
 }
 
+const CUTS: { readonly faults: readonly BrokerFaultKind[] } = {
+  faults: ['isolate', 'halves', 'kill', 'kill', 'power-loss', 'power-loss-all'],
+}
+const WIPES: { readonly faults: readonly BrokerFaultKind[] } = {
+  faults: ['wipe', 'wipe', 'isolate', 'kill', 'halves'],
+}
+const SLOW_DISK = { syncMaxMs: 150, slowReads: 0 }
+
 /** In the order of the table. */
 export const MUTANTS: readonly Mutant[] = [
   plant(
@@ -35,36 +43,36 @@ export const MUTANTS: readonly Mutant[] = [
     '    } finally {\n      await hardStateStored\n    }',
     '    } finally {\n      // Not awaited.\n    }',
   ),
-  plant(
-    'commit-position-stored-ahead-of-the-log',
-    'this project (log-persister.ts)',
-    'replication/log-persister.ts',
-    'return { hardState: { ...latest, commit: this.#durableCommit(stored) } }',
-    'return { hardState: latest }',
-    POWER,
-  ),
   {
-    name: 'flush-after-a-cut-counted-by-offset-alone',
-    source: 'Redpanda #3114',
+    name: 'commit-position-stored-ahead-of-the-log',
+    source: 'this project (log-persister.ts)',
     edits: [
       {
-        file: 'log/partition-log.ts',
-        find: '    this.#writer.supersede(endOffset)\n',
-        replace: '',
-      },
-      {
-        file: 'log/log-writer.ts',
-        find: 'const end = truncatingTo !== null && truncatingTo < acknowledgedEnd ? truncatingTo : acknowledgedEnd',
-        replace: 'const end = truncatingTo === null ? acknowledgedEnd : acknowledgedEnd',
+        file: 'replication/raft-group.ts',
+        find: 'durableCommit: () => Math.min(this.#node.commit, this.#node.status().persistedPosition),',
+        replace: 'durableCommit: () => this.#node.commit,',
       },
       {
         file: 'replication/log-persister.ts',
-        find: '    if (first.exclusive) return false\n',
-        replace: '',
+        find: 'return Math.max(stored?.commit ?? 0, Math.min(durableCommit(), log.flushedEndOffset))',
+        replace: 'return Math.max(stored?.commit ?? 0, durableCommit(), log.logStartOffset)',
+      },
+      {
+        file: 'replication/log-persister.ts',
+        find: 'if (latest === null || (latest.term === stored?.term && latest.vote === stored.vote)) return null',
+        replace: 'if (latest === null) return null',
       },
     ],
-    focus: { ...LEADERS, disk: { syncMaxMs: 150, slowReads: 0 } },
+    focus: { ...CUTS, disk: SLOW_DISK, faultEveryMs: 1000 },
   },
+  plant(
+    'counts-what-was-written-beside-the-sync',
+    'this project (log-writer.ts)',
+    'log/log-writer.ts',
+    '    core.flushedEndOffset = writtenEndOffset\n',
+    '    core.flushedEndOffset = toOffset(Math.max(writtenEndOffset, core.writtenEndOffset))\n',
+    { faults: ['kill', 'power-loss'], disk: SLOW_DISK, produceEveryMs: 40, recordsMax: 10, valueBytesMax: 60_000 },
+  ),
   plant(
     'retries-a-failed-sync',
     'PostgreSQL fsyncgate; Rebello et al. 2020',
@@ -87,15 +95,7 @@ export const MUTANTS: readonly Mutant[] = [
     'log/log-recovery.ts',
     '    if (fault !== null) return fault\n',
     "    if (fault !== null && !fault.startsWith('CRC')) return fault\n",
-    { ...POWER, valueBytesMax: 2000 },
-  ),
-  plant(
-    'new-folder-not-synced',
-    'ALICE, Pillai et al. 2014',
-    'log/log-recovery.ts',
-    '  await fileSystem.syncDirectory(dirname(directory))\n',
-    '',
-    { faults: ['power-loss', 'topics', 'topics', 'move'] },
+    { ...POWER, disk: SLOW_DISK, produceEveryMs: 40, recordsMax: 3, valueBytesMax: 6000 },
   ),
   plant(
     'cuts-to-the-stored-commit-at-start',
@@ -175,14 +175,6 @@ export const MUTANTS: readonly Mutant[] = [
     { faults: ['kill', 'power-loss', 'power-loss-all'] },
   ),
   plant(
-    'dedupe-state-not-cut-with-the-log',
-    'KAFKA-6003',
-    'partition/producer-follower.ts',
-    '    this.state.truncateTo(endOffset)\n',
-    '',
-    LEADERS,
-  ),
-  plant(
     'epochs-not-cut-with-the-log',
     'KAFKA-7415',
     'log/log-maintenance.ts',
@@ -205,6 +197,22 @@ export const MUTANTS: readonly Mutant[] = [
     '      if (changesMembers(request)) await state.noteChanges(entries)\n',
     '',
     { faults: ['move', 'move', 'kill', 'power-loss'], brokerCount: 4 },
+  ),
+  plant(
+    'takes-a-wiped-disk-for-the-old-one',
+    'Redpanda #5163; KAFKA-16234',
+    'controller/broker-decisions.ts',
+    '  return registered(registration, true)\n',
+    '  return registered(registration, false)\n',
+    WIPES,
+  ),
+  plant(
+    'hears-a-folder-that-has-forgotten-its-votes',
+    'Raft dissertation §11.7.3; this project (broker-directory.ts)',
+    'cluster/broker-directory.ts',
+    'return known.directoryId === peer.directoryId && peer.runs.includes(known.run)',
+    'return known.run !== null || peer.runs.length > 0',
+    { ...WIPES, faults: ['wipe', 'old-copy', 'old-copy', 'kill', 'isolate', 'halves', 'restart'] },
   ),
 ]
 

@@ -200,6 +200,7 @@ export class Observer {
     if (image === null || this.#images.get(broker) === image) return
     this.#images.set(broker, image)
     const { metadataOffset, ...content } = image
+    this.#world.note(broker.id, () => `shows metadata of ${metadataOffset}: ${describeBrokers(image)}`)
     this.#metadataAt(broker, metadataOffset, JSON.stringify(content, sortedMaps))
   }
 
@@ -344,4 +345,10 @@ function show(value: unknown): string {
 /** Maps as lists in the order of their keys: those that were replayed and those that were loaded may differ in it. */
 function sortedMaps(_key: string, value: unknown): unknown {
   return value instanceof Map ? [...value].sort(([a], [b]) => (a < b ? -1 : 1)) : value
+}
+
+function describeBrokers({ brokers }: NonNullable<ReturnType<SimBroker['image']>>): string {
+  return [...brokers.values()]
+    .map(({ brokerId, run, metadataGeneration }) => `broker ${brokerId} run ${run} copy ${metadataGeneration}`)
+    .join(', ')
 }
