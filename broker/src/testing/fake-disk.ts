@@ -75,18 +75,17 @@ export class FakeInode {
     this.#change({ kind: 'truncate', length, serial })
   }
 
-  /** Makes the changes up to that serial durable: those since the sync began are not part of it, nor those once lost. */
+  /**
+   * Makes the changes up to that serial durable: those since the sync began are not part of it, and those that a failed one
+   * has lost are gone, as nothing lies on the disk in any order but the last.
+   */
   syncUpTo(serial: number): void {
     const count = this.#changes.findLastIndex((change) => change.serial <= serial) + 1
-    const lost: Change[] = []
     for (const change of this.#changes.splice(0, count)) {
-      if (change.serial <= this.#lostSerial) lost.push(change)
-      else {
-        if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
-        applyChange(this.#durable, change)
-      }
+      if (change.serial <= this.#lostSerial) continue
+      if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
+      applyChange(this.#durable, change)
     }
-    this.#changes.unshift(...lost)
   }
 
   /** A sync of the changes up to that serial has failed: the page cache calls them clean, and never writes them again. */

@@ -75,7 +75,7 @@ export class SimBroker {
     this.isRegistered = false
     this.#stopping = false
     this.disk.serve(process)
-    world.note(this.id, () => `starts; metadata row ${this.disk.store.durableValue('raft/00000000000000000000000000000001-0')}`)
+    world.note(this.id, () => 'starts')
     process.enter(() => {
       openCore(this, process, (core) => {
         this.#beginning = core
