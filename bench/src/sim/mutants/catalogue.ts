@@ -138,8 +138,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'replication/raft-group.ts',
-        find: "      persistCommit: false,\n",
-        replace: "      persistCommit: false,\n      applyBeforePersisted: true,\n",
+        find: '      persistCommit: false,\n',
+        replace: '      persistCommit: false,\n      applyBeforePersisted: true,\n',
       },
     ],
   },
