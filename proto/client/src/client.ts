@@ -7,9 +7,10 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { MetadataService, type RpcMethod, StratalogError } from '@stratalog/proto'
 import { abortError, onAbort } from './abort.ts'
-import { type BrokerAddress, formatAddress, fromEndpoint } from './address.ts'
+import { type BrokerAddress, fromEndpoint } from './address.ts'
 import { AdminClient } from './admin-client.ts'
 import { callAnyBroker } from './any-broker-call.ts'
+import { BrokerOrder } from './broker-order.ts'
 import { BrokerStream, type StreamHandlers } from './broker-stream.ts'
 import type { Purpose } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
@@ -49,8 +50,7 @@ export class Client implements AsyncDisposable {
   readonly #pool: ConnectionPool
   readonly #closing = new AbortController()
   readonly #streams = new Set<Pick<BrokerStream<unknown, unknown>, 'fail'>>()
-  /** Where the last call succeeded: the first to be asked next time. */
-  #preferred: BrokerAddress | null = null
+  readonly #order = new BrokerOrder()
 
   /** Use {@link createClient}. */
   constructor(options: ResolvedClientOptions) {
@@ -146,7 +146,9 @@ export class Client implements AsyncDisposable {
       if (ending.signal.aborted) throw abortError(ending.signal)
       const deadlineMs = Date.now() + (options.timeoutMs ?? this.options.requestTimeoutMs)
       const outcome = await callAnyBroker(
-        options.broker === undefined ? this.#candidates() : [options.broker],
+        options.broker === undefined
+          ? this.#order.order([...this.options.bootstrap, ...this.metadata.brokers])
+          : [options.broker],
         (broker, attemptSignal, mayBegin) =>
           callOnce(this.#pool.get(broker, 'call'), method, request, deadlineMs, attemptSignal, mayBegin),
         {
@@ -156,7 +158,7 @@ export class Client implements AsyncDisposable {
         },
       )
       if ('error' in outcome) throw outcome.error
-      if (options.broker === undefined && outcome.broker !== undefined) this.#preferred = outcome.broker
+      if (options.broker === undefined && outcome.broker !== undefined) this.#order.answered(outcome.broker)
       return outcome.response
     } finally {
       stopClosing()
@@ -164,21 +166,16 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** The broker that answered last, then those of the cluster, then the bootstrap addresses; each once. */
-  #candidates(): readonly BrokerAddress[] {
-    const preferred = this.#preferred === null ? [] : [this.#preferred]
-    const byName = new Map<string, BrokerAddress>()
-    for (const broker of [...preferred, ...this.options.bootstrap, ...this.metadata.brokers]) {
-      const name = formatAddress(broker)
-      if (!byName.has(name)) byName.set(name, broker)
-    }
-    return [...byName.values()]
-  }
-
   async #describeTopics(topics: readonly string[], signal: AbortSignal): Promise<MetadataAnswer> {
     const response = await this.call(MetadataService.describeTopics, { topics: [...topics] }, { signal })
+    const described = new Map(response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)]))
+    const isWhole = [...described.values()].every(
+      (topic) => topic instanceof StratalogError || topic.partitions.every(({ leader }) => leader !== null),
+    )
+    if (isWhole) this.#order.satisfied()
+    else this.#order.unsatisfied()
     return {
-      topics: new Map(response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)])),
+      topics: described,
       brokers: response.brokers.map(fromEndpoint).filter((broker) => broker !== null),
     }
   }
