@@ -7,17 +7,16 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { MetadataService, type RpcMethod, StratalogError } from '@stratalog/proto'
 import { abortError, onAbort } from './abort.ts'
-import { type BrokerAddress, fromEndpoint } from './address.ts'
+import { type BrokerAddress, formatAddress, fromEndpoint } from './address.ts'
 import { AdminClient } from './admin-client.ts'
 import { callAnyBroker } from './any-broker-call.ts'
-import { BrokerOrder } from './broker-order.ts'
 import { BrokerStream, type StreamHandlers } from './broker-stream.ts'
 import type { Purpose } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { type MetadataAnswer, MetadataCache } from './metadata-cache.ts'
 import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from './options.ts'
 import { CALLS_THAT_CHANGE_NOTHING } from './read-only-calls.ts'
-import { toTopicMetadata } from './topic-metadata.ts'
+import { type TopicMetadata, toTopicMetadata } from './topic-metadata.ts'
 import { type CallFailure, callOnce } from './unary-call.ts'
 
 /**
@@ -50,7 +49,10 @@ export class Client implements AsyncDisposable {
   readonly #pool: ConnectionPool
   readonly #closing = new AbortController()
   readonly #streams = new Set<Pick<BrokerStream<unknown, unknown>, 'fail'>>()
-  readonly #order = new BrokerOrder()
+  /** Where the last call succeeded: the first to be asked next time. */
+  #preferred: BrokerAddress | null = null
+  /** Brokers, as `host:port`, that did not know a leader when last asked for topics; the last one asked is the last. */
+  readonly #doubtful = new Set<string>()
 
   /** Use {@link createClient}. */
   constructor(options: ResolvedClientOptions) {
@@ -146,9 +148,7 @@ export class Client implements AsyncDisposable {
       if (ending.signal.aborted) throw abortError(ending.signal)
       const deadlineMs = Date.now() + (options.timeoutMs ?? this.options.requestTimeoutMs)
       const outcome = await callAnyBroker(
-        options.broker === undefined
-          ? this.#order.order([...this.options.bootstrap, ...this.metadata.brokers])
-          : [options.broker],
+        options.broker === undefined ? this.#candidates() : [options.broker],
         (broker, attemptSignal, mayBegin) =>
           callOnce(this.#pool.get(broker, 'call'), method, request, deadlineMs, attemptSignal, mayBegin),
         {
@@ -158,7 +158,7 @@ export class Client implements AsyncDisposable {
         },
       )
       if ('error' in outcome) throw outcome.error
-      if (options.broker === undefined && outcome.broker !== undefined) this.#order.answered(outcome.broker)
+      if (options.broker === undefined && outcome.broker !== undefined) this.#preferred = outcome.broker
       return outcome.response
     } finally {
       stopClosing()
@@ -166,16 +166,43 @@ export class Client implements AsyncDisposable {
     }
   }
 
+  /**
+   * The broker that answered last, then the bootstrap addresses, then those of the cluster; each once. Those that did not
+   * know a leader when last asked come at the end, the one that was asked longest ago first.
+   */
+  #candidates(): readonly BrokerAddress[] {
+    const preferred = this.#preferred === null ? [] : [this.#preferred]
+    const byName = new Map<string, BrokerAddress>()
+    for (const broker of [...preferred, ...this.options.bootstrap, ...this.metadata.brokers]) {
+      const name = formatAddress(broker)
+      if (!byName.has(name)) byName.set(name, broker)
+    }
+    for (const name of this.#doubtful) {
+      const broker = byName.get(name)
+      if (broker === undefined || !byName.delete(name)) this.#doubtful.delete(name)
+      else byName.set(name, broker)
+    }
+    return [...byName.values()]
+  }
+
+  /**
+   * A broker that is cut off from the others answers too, and knows no leaders; another one may. In an election none
+   * does, and they are asked in turn.
+   */
+  #judge(topics: readonly TopicMetadata[]): void {
+    if (this.#preferred === null) return
+    const name = formatAddress(this.#preferred)
+    this.#doubtful.delete(name)
+    const isComplete = topics.every(({ partitions }) => partitions.every(({ leader }) => leader !== null))
+    if (!isComplete) this.#doubtful.add(name)
+  }
+
   async #describeTopics(topics: readonly string[], signal: AbortSignal): Promise<MetadataAnswer> {
     const response = await this.call(MetadataService.describeTopics, { topics: [...topics] }, { signal })
-    const described = new Map(response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)]))
-    const isWhole = [...described.values()].every(
-      (topic) => topic instanceof StratalogError || topic.partitions.every(({ leader }) => leader !== null),
-    )
-    if (isWhole) this.#order.satisfied()
-    else this.#order.unsatisfied()
+    const answers = response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)] as const)
+    this.#judge(answers.flatMap(([, answer]) => (answer instanceof StratalogError ? [] : [answer])))
     return {
-      topics: described,
+      topics: new Map(answers),
       brokers: response.brokers.map(fromEndpoint).filter((broker) => broker !== null),
     }
   }
