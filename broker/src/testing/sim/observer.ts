@@ -303,9 +303,7 @@ export class Observer {
       return holds(images.durable)
     }
     const decides = ({ voters, votersOutgoing }: ConfState): boolean =>
-      [voters, votersOutgoing].every(
-        (nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1,
-      )
+      [voters, votersOutgoing].every((nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1)
     const enough = decides(now) || decides(before)
     const nodes = [...new Set([...now.voters, ...now.votersOutgoing])]
     return { enough, text: enough ? '' : `${nodes.filter(holding)} of ${now.voters} | ${now.votersOutgoing}` }
