@@ -8,6 +8,7 @@ import type { BrokerCore } from '../../broker-core.ts'
 import { METADATA_TOPIC } from '../../controller/metadata-topic.ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { GroupStateRow } from '../../replication/group-state-store.ts'
+import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './folders.ts'
 import type { Observer } from './observer.ts'
 import { groupOf } from './observer.ts'
 import { openCore } from './open-core.ts'
@@ -19,11 +20,6 @@ import { InvariantViolation } from './violation.ts'
 import { isBroken } from './world.ts'
 
 export type { BrokerCore } from '../../broker-core.ts'
-
-/** `topics` folder of every broker. */
-export const TOPICS_DIRECTORY = '/data/topics'
-/** Where every broker has its copy of the metadata log. */
-export const METADATA_DIRECTORY = '/data/metadata'
 
 /** A process that ended of itself is started again after this time, ms. */
 const RESTART_MS = 1000
