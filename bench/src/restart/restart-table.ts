@@ -13,8 +13,8 @@ const TITLES = {
 /** A row for every case: medians over the rounds with their spread, in ms from the start of the process. */
 export function renderRestart({ restarts, verifiedRecords }: RestartRun): string {
   const table = new Table({
-    head: ['restarted', 'takes calls, ms', 'fully replicated, ms', 'every partition written, ms'],
-    colAligns: ['left', 'right', 'right', 'right'],
+    head: ['restarted', 'takes calls, ms', 'fully replicated, ms', 'every partition written, ms', 'CPU s'],
+    colAligns: ['left', 'right', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   })
   for (const [key, title] of Object.entries(TITLES)) {
@@ -25,6 +25,10 @@ export function renderRestart({ restarts, verifiedRecords }: RestartRun): string
       cell(({ readyMs }) => readyMs),
       cell(({ servingMs }) => servingMs),
       cell(({ writtenMs }) => writtenMs),
+      spreadCell(
+        same.map(({ cpuSeconds }) => cpuSeconds),
+        1,
+      ),
     ])
   }
   return `${table.toString()}\nAll ${verifiedRecords.toLocaleString('en')} acknowledged records were read back once and in order.`

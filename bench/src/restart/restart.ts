@@ -45,6 +45,8 @@ export interface RestartRound extends RestartCase {
   readonly servingMs: number
   /** A record for every partition is acknowledged. */
   readonly writtenMs: number
+  /** User and system time of the restarted process that took the most, until all of these. */
+  readonly cpuSeconds: number
 }
 
 /** All restarts of a run, and how many records were read back once and in order at its end. */
@@ -106,7 +108,9 @@ async function measure(
     waitForPartitions(bootstrap, TOPIC, partitionCount).then(elapsedMs),
     writer.oneForEachPartition(bootstrap).then(elapsedMs),
   ])
-  return { which, how, brokerIds, readyMs, servingMs, writtenMs }
+  const stats = cluster.stats()
+  const cpuSeconds = Math.max(...brokerIds.map((brokerId) => stats.get(brokerId)?.cpuSeconds ?? Number.NaN))
+  return { which, how, brokerIds, readyMs, servingMs, writtenMs, cpuSeconds }
 }
 
 /** Writes records numbered on and on, so that all of them can be checked at the end. */

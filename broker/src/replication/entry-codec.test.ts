@@ -69,8 +69,6 @@ test('what is wrong with a received entry is said', () => {
   const [entry] = entriesIn(data)
   assert.ok(entry)
   assert.equal(entriesDefect([entry]), null)
-  const flipped = Buffer.from(data)
-  flipped[data.length - 1]! ^= 1
   for (const [wrong, text] of [
     [{ data: null }, /no batch/],
     [{ data: data.subarray(0, data.length - 1) }, /whole batch/],
@@ -78,7 +76,6 @@ test('what is wrong with a received entry is said', () => {
     [{ end: 6 }, /other offsets/],
     [{ term: 4 }, /another leader epoch/],
     [{ kind: 'leader' }, /another kind/],
-    [{ data: flipped }, /CRC/],
   ] as const) {
     assert.match(entriesDefect([{ ...entry, ...wrong }]) ?? '', text)
   }

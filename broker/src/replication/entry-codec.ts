@@ -21,7 +21,6 @@ import {
   RECORD_BATCH_OVERHEAD_BYTES,
   sizeOf,
   stampBatch,
-  verifyBatchCrc,
 } from '@stratalog/proto/records'
 import {
   type ConfChange,
@@ -168,7 +167,12 @@ function recordAt(bytes: Buffer, position: number): LogRecord | null {
   }
 }
 
-/** Why the batch of one of the received entries is not what the entry says, or not sound; null when all are. */
+/**
+ * Why the batch of one of the received entries is not what the entry says; null when all are.
+ *
+ * Their CRC is checked where bytes come in from the network (peer/message-codec.ts), not once more: it is a pass over
+ * all that is replicated.
+ */
 export function entriesDefect(entries: readonly Entry<Buffer>[]): string | null {
   for (const entry of entries) {
     const defect = entryDefect(entry)
@@ -184,8 +188,7 @@ function entryDefect({ base, end, term, kind, data }: Entry<Buffer>): string | n
     if (baseOffsetOf(data, 0) !== base || lastOffsetOf(data, 0) + 1 !== end)
       return `the batch at ${base} has other offsets`
     if (leaderEpochOf(data, 0) !== term) return `the batch at ${base} has another leader epoch`
-    if (isControl(data, 0) !== (kind !== 'data')) return `the batch at ${base} is of another kind`
-    return verifyBatchCrc(data, 0, data.length) ? null : `CRC-32C of the batch at ${base} does not match`
+    return isControl(data, 0) === (kind !== 'data') ? null : `the batch at ${base} is of another kind`
   } catch (error) {
     if (error instanceof CorruptMessageError) return `the batch at ${base}: ${error.reason}`
     throw error
