@@ -2,8 +2,8 @@
 import { BrokerCore } from '../../broker-core.ts'
 import { beginRun } from '../../cluster/runs.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
-import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './folders.ts'
 import type { SimBroker } from './sim-broker.ts'
+import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './sim-folders.ts'
 import { peerAddressOf } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
