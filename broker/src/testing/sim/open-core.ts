@@ -23,11 +23,13 @@ export async function openCore(
   const random = world.random(10_000 * id + startCount)
   const randomBytes = (count: number) => Buffer.from(Array.from({ length: count }, () => random.below(256)))
   const runs = await beginRun(store, randomBytes)
+  let registeredAt: number | null = null
   const identity = (): PeerIdentity => ({
     clusterId: disk.clusterId,
     brokerId: id,
     directoryId: disk.directoryId,
     runs,
+    registeredAt,
     version: 'simulated',
   })
   const controllerIds = Array.from({ length: options.controllerCount }, (_, i) => i + 1)
@@ -48,7 +50,8 @@ export async function openCore(
     random: () => random.next(),
     randomBytes,
     newClusterId: () => `cluster-${random.below(2 ** 31).toString(16)}`,
-    onClusterId: async (clusterId) => {
+    onRegistered: async (clusterId, metadataOffset) => {
+      registeredAt = metadataOffset
       disk.clusterId = clusterId
     },
     onFatal: (error) => process.fail(error as Error),
