@@ -30,11 +30,16 @@ import { Segment } from './segment.ts'
 /** Written again at a time: a few megabytes per call cost nothing beside the sync. */
 const REWRITE_BYTES = 1024 * 1024
 
+/**
+ * When the log needs a new checkpoint: `now`, before anything is appended, once the owner's companion state is up to date;
+ * `later`, like any other, as what was scanned is sound, durable, and within what a start may scan; or `never`.
+ */
+export type CheckpointDue = 'now' | 'later' | 'never'
+
 /** What recovery leaves to do. */
 export interface RecoveredLog {
   readonly checkpointer: Checkpointer
-  /** A new checkpoint is due, once the owner's companion state is up to date. */
-  readonly checkpointDue: boolean
+  readonly checkpointDue: CheckpointDue
   readonly report: RecoveryReport
 }
 
@@ -66,7 +71,7 @@ async function createLog(core: LogCore, facts: RecoveryFacts): Promise<Recovered
   await facts.companions.removeBeyond(0)
   await checkpointer.write(scan, core.segments, null)
   const report = { scannedBytes: 0, truncatedBytes: 0, truncatedReason: null, logEndOffset: toOffset(0) }
-  return { checkpointer, checkpointDue: false, report }
+  return { checkpointer, checkpointDue: 'never', report }
 }
 
 async function createFile(core: LogCore, path: string): Promise<void> {
@@ -126,11 +131,19 @@ class Recovery {
       truncatedReason: truncatedBytes > 0 ? (stop.reason ?? 'segments behind a hole') : null,
       logEndOffset: core.logEndOffset,
     }
-    const changed =
-      !epochFileIsCurrent || this.#scannedBytes > 0 || truncatedBytes > 0 || this.#namesChanged || this.#hasUnsealed()
-    const checkpointDue =
-      changed || checkpoint.redo !== null || checkpoint.generation === 0 || (await this.#indexesHaveMore())
+    const isCurrent = epochFileIsCurrent && this.#scannedBytes === 0 && truncatedBytes === 0
+    const checkpointDue = (await this.#mustCheckpoint()) ? 'now' : isCurrent ? 'never' : 'later'
     return { checkpointer, checkpointDue, report }
+  }
+
+  /**
+   * Whether what is in the folder is only right with a checkpoint that says so: names that are not durable, segments that
+   * are not sealed, index entries that nobody vouches for, and above all a truncation that the next start would redo.
+   */
+  async #mustCheckpoint(): Promise<boolean> {
+    const { redo, generation } = this.#checkpoint
+    if (redo !== null || generation === 0 || this.#namesChanged || this.#hasUnsealed()) return true
+    return this.#indexesHaveMore()
   }
 
   /** Finishes a truncation or reset that was under way. */
