@@ -31,14 +31,15 @@ const TASKS = {
   chaos: { build: true, args: [join('bench', 'dist', 'chaos', 'main.js')] },
   build: { build: true, args: null },
   node: { build: false, args: ['--conditions=typescript-source'] },
-  sim: { build: false, args: ['--conditions=typescript-source', simulator()] },
+  sim: { build: false, args: ['--conditions=typescript-source', simulator('sim', '')] },
+  mutants: { build: false, args: ['--conditions=typescript-source', simulator('mutants', 'mutants')] },
 }
 
-/** Of the Raft core alone, or of whole brokers. */
-function simulator() {
+/** Of whole brokers with --broker, else of the Raft core alone. */
+function simulator(raftFolder, brokerFolder) {
   return process.argv.includes('--broker')
-    ? join('bench', 'src', 'sim', 'main.ts')
-    : join('broker', 'raft-ts', 'src', 'test', 'sim', 'main.ts')
+    ? join('bench', 'src', 'sim', brokerFolder, 'main.ts')
+    : join('broker', 'raft-ts', 'src', 'test', raftFolder, 'main.ts')
 }
 
 /** Runs a program to its end with our streams; resolves with its exit status, 128 + the signal's number if killed. */

@@ -46,8 +46,11 @@ export interface BrokerCoreOptions {
   readonly randomBytes: (count: number) => Buffer
   /** Id of the cluster, should this broker found it. */
   readonly newClusterId: () => string
-  /** Notes the cluster that this broker belongs to. Durable when it resolves. Errors: as DataDirectory.belongTo. */
-  readonly onClusterId: (clusterId: string) => Promise<void>
+  /**
+   * Notes the cluster that this broker belongs to, and up to where in the metadata log it is registered; both are presented
+   * to others from then on. The cluster's id is durable when it resolves. Errors: as DataDirectory.belongTo.
+   */
+  readonly onRegistered: (clusterId: string, metadataOffset: number) => Promise<void>
   /** The broker cannot go on: it must stop. */
   readonly onFatal: (error: unknown) => void
   /** Hears of copies that are lost, beside their being rebuilt; for tests. */

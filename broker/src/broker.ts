@@ -211,9 +211,10 @@ async function startCore(
   const { settings, topicDefaults } = config
   const { fileSystem = new NodeFileSystem(), clock = SYSTEM_CLOCK, random = Math.random, logger, signal } = dependencies
   const brokerId = settings['broker.id']
+  let registeredAt: number | null = null
   const identity = (): PeerIdentity => {
     const { clusterId, directoryId } = directory.properties
-    return { clusterId, brokerId, directoryId, runs, version: BROKER_VERSION }
+    return { clusterId, brokerId, directoryId, runs, registeredAt, version: BROKER_VERSION }
   }
   const network = await TcpPeers.start({ ...parseHostPort(settings['peer.listen']), identity, logger, clock, random })
   teardown.add('peers', () => network.close())
@@ -239,7 +240,10 @@ async function startCore(
     random,
     randomBytes,
     newClusterId: randomUUID,
-    onClusterId: (clusterId) => directory.belongTo(clusterId),
+    onRegistered: async (clusterId, metadataOffset) => {
+      await directory.belongTo(clusterId)
+      registeredAt = metadataOffset
+    },
     onFatal: dependencies.onFatal ?? ((error) => failStop(logger, error)),
     process: processFacts,
     limits: coreLimits(config),

@@ -5209,6 +5209,9 @@ export namespace stratalog {
             /** PeerHello version. */
             version: string;
 
+            /** PeerHello registeredAt. */
+            registeredAt: number;
+
             /**
              * Creates a new PeerHello instance using the specified properties.
              * @param [properties] Properties to set
@@ -5261,6 +5264,9 @@ export namespace stratalog {
 
                 /** PeerHello version */
                 version?: (string|null);
+
+                /** PeerHello registeredAt */
+                registeredAt?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -7005,6 +7005,7 @@ export const stratalog = $root.stratalog = (() => {
                         PeerHello.prototype.directoryId = "";
                         PeerHello.prototype.runs = $util.emptyArray;
                         PeerHello.prototype.version = "";
+                        PeerHello.prototype.registeredAt = 0;
                         PeerHello.create = function(properties) {
                 return new PeerHello(properties);
             };
@@ -7030,6 +7031,8 @@ export const stratalog = $root.stratalog = (() => {
                         writer.uint32(/* id 6, wireType 2 =*/50).string(message.runs[i]);
                 if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
                     writer.uint32(/* id 7, wireType 2 =*/58).string(message.version);
+                if (message.registeredAt != null && $Object.hasOwnProperty.call(message, "registeredAt") && (typeof message.registeredAt === "object" ? message.registeredAt.low || message.registeredAt.high : message.registeredAt !== 0))
+                    writer.uint32(/* id 8, wireType 0 =*/64).int64(message.registeredAt);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7122,6 +7125,15 @@ export const stratalog = $root.stratalog = (() => {
                                 message.version = value;
                             else
                                 delete message.version;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $number(reader.int64())) === "object" ? value.low || value.high : value !== 0)
+                                message.registeredAt = value;
+                            else
+                                delete message.registeredAt;
                             continue;
                         }
                     }

@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { runFailover } from './failover.ts'
 import { FAULTS } from './nemesis/faults.ts'
 import { renderReport } from './report.ts'
-import { type ChaosOptions, runChaos } from './run-chaos.ts'
+import { type ChaosOptions, HEALTH_TIMEOUT_MS, runChaos } from './run-chaos.ts'
 
 interface Flags {
   readonly minutes: number
@@ -74,6 +74,7 @@ function optionsOf(flags: Flags, folder: string): ChaosOptions {
     isFixedOrder: false,
     lossyChance: flags.lossy ?? (isPowerLoss ? 1 : 0.3),
     rate: flags.rate,
+    healthTimeoutMs: HEALTH_TIMEOUT_MS,
     folder,
     tell: (line) => console.log(line),
   }

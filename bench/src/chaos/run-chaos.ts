@@ -39,12 +39,14 @@ export interface ChaosOptions {
   readonly lossyChance: number
   /** Values a second, over all producers. */
   readonly rate: number
+  /** Longest time until the cluster is whole again after a fault, and until the final reads are done, ms. */
+  readonly healthTimeoutMs: number
   readonly folder: string
   readonly tell: (line: string) => void
 }
 
-const HEALTH_TIMEOUT_MS = 60_000
-const FINAL_READ_TIMEOUT_MS = 120_000
+/** Longest time in which a cluster recovers from any fault, ms: the limit of a run unless it says otherwise. */
+export const HEALTH_TIMEOUT_MS = 60_000
 const RECORD_BYTES_MAX = 64 * 1024
 const TOPICS = [
   { name: 'alpha', partitionCount: 4, segmentBytes: 1024 * 1024 },
@@ -199,12 +201,13 @@ class ChaosRun {
 
   /** Waits until the cluster is whole; that it does not become so is a violation. */
   async #recovered(cluster: ChaosCluster, after: string): Promise<void> {
-    const { isHealthy, tookMs, problems } = await untilHealthy(cluster, this.#partitions, HEALTH_TIMEOUT_MS)
+    const timeoutMs = this.#options.healthTimeoutMs
+    const { isHealthy, tookMs, problems } = await untilHealthy(cluster, this.#partitions, timeoutMs)
     const wrong = problems.slice(0, 5).join('; ')
     if (isHealthy) {
       this.#recoveriesMs.push({ fault: after, tookMs })
       if (tookMs > 1000) this.#tell(`  whole again after ${Math.round(tookMs)} ms; last: ${wrong}`)
-    } else this.#violations.push(`not whole ${HEALTH_TIMEOUT_MS} ms after ${after}: ${wrong}`)
+    } else this.#violations.push(`not whole ${timeoutMs} ms after ${after}: ${wrong}`)
   }
 
   async #noteReplicas({ client }: ChaosCluster): Promise<void> {
@@ -219,8 +222,9 @@ class ChaosRun {
     this.#tell('final reads')
     await this.#attempt('final reads', async () => {
       const partitions = this.#partitions
+      const timeoutMs = this.#options.healthTimeoutMs
       const reader = await this.#client('final', (historyPath) => {
-        return { kind: 'final-read', bootstrap, historyPath, partitions, consumer: 9, timeoutMs: FINAL_READ_TIMEOUT_MS }
+        return { kind: 'final-read', bootstrap, historyPath, partitions, consumer: 9, timeoutMs }
       })
       await reader.done
     })

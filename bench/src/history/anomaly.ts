@@ -36,7 +36,11 @@ export const ANOMALIES = {
   'weak-acknowledgement': { illegal: true, text: 'an acknowledgement vouches for less than the topic promises' },
   'read-above-end': {
     illegal: true,
-    text: 'an offset had been read or acknowledged at or above the end reported later',
+    text: 'a leader reported an end at or below an offset that had been read or acknowledged under its term or before',
+  },
+  'stale-end': {
+    illegal: false,
+    text: 'the same of a leader that did not know yet that it had been replaced (allowed: it says what it may still serve)',
   },
   'end-order': { illegal: true, text: 'a visible end above the high watermark, or a log start that is not 0' },
   'beyond-final-end': { illegal: true, text: 'an offset read or acknowledged is at or above the final end' },

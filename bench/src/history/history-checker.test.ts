@@ -24,7 +24,7 @@ const values = (producer: number, first: number, count: number) => ({ producer, 
 const invoke = (producer: number, first: number, count = 1) =>
   ({ kind: 'invoke', ...values(producer, first, count) }) as const
 const ok = (producer: number, first: number, offset: number, count = 1) =>
-  ({ kind: 'ok', ...values(producer, first, count), offset, acks: 'all', durability: 'fsynced' }) as const
+  ({ kind: 'ok', ...values(producer, first, count), offset, acks: 'all', durability: 'fsynced', epoch: 1 }) as const
 const sent = (producer: number, first: number, offset: number, count = 1) => [
   invoke(producer, first, count),
   ok(producer, first, offset, count),
@@ -36,7 +36,7 @@ const final = (visibleEnd: number) => ({ kind: 'final', partition: 0, visibleEnd
 const refused = { kind: 'refused', consumer: 0, partition: 0, reason: 'OFFSET_OUT_OF_RANGE' } as const
 const ask = { kind: 'ask', asker: 0, partition: 0 } as const
 const bounds = (visibleEnd: number, highWatermark = visibleEnd, logStart = 0) =>
-  ({ kind: 'bounds', asker: 0, partition: 0, logStart, visibleEnd, highWatermark }) as const
+  ({ kind: 'bounds', asker: 0, partition: 0, epoch: 1, logStart, visibleEnd, highWatermark }) as const
 
 test('a plain history is valid, and counted', () => {
   const verdict = check([
@@ -217,6 +217,23 @@ test('send-skip is reported and allowed', () => {
   assert.deepEqual(
     verdict.anomalies.map(({ kind, illegal }) => [kind, illegal]),
     [['send-skip', false]],
+  )
+  assert.equal(verdict.valid, true)
+})
+
+test('a leader that was replaced may report an end of before: that is told', () => {
+  const verdict = check([
+    ...sent(1, 0, 0),
+    invoke(1, 1),
+    { ...ok(1, 1, 1), epoch: 2 },
+    poll(0, [0, 1, 0, 1]),
+    { ...poll(0, [1, 1, 1, 1]), epoch: 2 },
+    ask,
+    bounds(1),
+  ])
+  assert.deepEqual(
+    verdict.anomalies.map(({ kind }) => kind),
+    ['stale-end'],
   )
   assert.equal(verdict.valid, true)
 })

@@ -40,8 +40,8 @@ export class HistoryChecker {
   readonly #partitions = new Map<number, PartitionLedger>()
   readonly #writers = new Map<string, WriterLedger>()
   readonly #consumers = new Map<string, ConsumerTrack>()
-  /** By asker and partition: the highest offset known when it asked. */
-  readonly #questions = new Map<string, number>()
+  /** By asker and partition: the highest offset known when it asked, and its epoch. */
+  readonly #questions = new Map<string, { readonly offset: number; readonly epoch: number }>()
   #lastAt = Number.NEGATIVE_INFINITY
   #eventCount = 0
   #readCount = 0
@@ -85,9 +85,11 @@ export class HistoryChecker {
       case 'place':
         this.#track(event.consumer, event.partition).place(event.offset)
         break
-      case 'ask':
-        this.#questions.set(`${event.asker}/${event.partition}`, this.#partition(event.partition).highest)
+      case 'ask': {
+        const { highest, highestEpoch } = this.#partition(event.partition)
+        this.#questions.set(`${event.asker}/${event.partition}`, { offset: highest, epoch: highestEpoch })
         break
+      }
       case 'bounds':
         this.#bounds(event)
         break
@@ -131,7 +133,8 @@ export class HistoryChecker {
         () => `value ${producer}/${first} of partition ${partition}: ${durability}, not ${this.#options.durability}`,
       )
     }
-    for (let index = 0; index < count; index++) writer.ok(first + index, offset < 0 ? -1 : offset + index)
+    for (let index = 0; index < count; index++)
+      writer.ok(first + index, offset < 0 ? -1 : offset + index, event.epoch ?? 0)
     writer.settled(first + count)
     const ledger = this.#partition(partition)
     if (offset + count > 1) ledger.firstLaterOkMs = Math.min(ledger.firstLaterOkMs, event.at)
@@ -154,7 +157,7 @@ export class HistoryChecker {
       for (let index = 0; index < count; index++) {
         track.read(offset + index, isInternal)
         isInternal = true
-        writer.read(first + index, offset + index, by)
+        writer.read(first + index, offset + index, event.epoch, by)
         partition.noteRead(offset + index, event.epoch)
       }
       this.#readCount += count
@@ -162,12 +165,15 @@ export class HistoryChecker {
   }
 
   #bounds(event: BoundsEvent): void {
-    const { partition, asker, visibleEnd, highWatermark, logStart } = event
+    const { partition, asker, epoch = Number.POSITIVE_INFINITY, visibleEnd, highWatermark, logStart } = event
     const known = this.#questions.get(`${asker}/${partition}`)
     if (known === undefined) throw new HistoryFormatError(`asker ${asker} got bounds of ${partition} without asking`)
-    const told = `asker ${asker} was told that partition ${partition} is ${logStart}..${visibleEnd}, high watermark ${highWatermark}`
-    if (visibleEnd <= known) {
-      this.#anomalies.add('read-above-end', () => `${told}, and offset ${known} was known before it asked`)
+    const told = `asker ${asker} was told that partition ${partition} is ${logStart}..${visibleEnd}, high watermark ${highWatermark}, by the leader of epoch ${epoch}`
+    if (visibleEnd <= known.offset) {
+      this.#anomalies.add(
+        epoch < known.epoch ? 'stale-end' : 'read-above-end',
+        () => `${told}, and offset ${known.offset} of epoch ${known.epoch} was known before it asked`,
+      )
     }
     if (visibleEnd > highWatermark || logStart !== 0) this.#anomalies.add('end-order', () => told)
   }

@@ -28,6 +28,8 @@ export interface OkEvent extends Values {
   /** How many copies hold it: anything but `all` promises nothing here. */
   readonly acks: 'all' | 'leader'
   readonly durability: string
+  /** Term of the leader that wrote it, if it was told. */
+  readonly epoch?: number
 }
 
 /** They were refused: none of them may ever be read. */
@@ -98,6 +100,8 @@ export interface BoundsEvent {
   readonly at: number
   readonly asker: number
   readonly partition: number
+  /** Term of the leader that answered, if it was told: one that was replaced may know of less. */
+  readonly epoch?: number
   readonly logStart: number
   readonly visibleEnd: number
   readonly highWatermark: number

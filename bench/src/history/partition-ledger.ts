@@ -18,6 +18,7 @@ export class PartitionLedger {
   readonly #epochs = new ChunkedNumbers(0)
   /** Highest offset that is acknowledged (by all) or read; -1 = none. */
   #highest = -1
+  #highestEpoch = 0
   #highestRead = -1
   /** When an offset above 0 was first acknowledged, in ms. */
   firstLaterOkMs: number = Number.POSITIVE_INFINITY
@@ -31,6 +32,11 @@ export class PartitionLedger {
 
   get highest(): number {
     return this.#highest
+  }
+
+  /** Leader epoch of the batch at {@link highest}, or a later one. */
+  get highestEpoch(): number {
+    return this.#highestEpoch
   }
 
   get highestRead(): number {
@@ -47,9 +53,12 @@ export class PartitionLedger {
     return this.#producers.get(offset) !== NOBODY
   }
 
-  /** An offset is said to hold this value. */
-  note(offset: number, producer: number, sequence: number, source: string): void {
-    if (offset > this.#highest) this.#highest = offset
+  /** An offset is said to hold this value, in a batch of this epoch. */
+  note(offset: number, producer: number, sequence: number, epoch: number, source: string): void {
+    if (offset > this.#highest) {
+      this.#highest = offset
+      this.#highestEpoch = epoch
+    }
     const known = this.#producers.get(offset)
     if (known === NOBODY) {
       this.#producers.set(offset, producer)

@@ -96,7 +96,8 @@ class RandomHistory {
         partition.log.push({ producer, sequence: first + index, epoch: partition.epoch })
       }
     }
-    if (outcome < 0.8) this.#push({ kind: 'ok', ...values, offset, acks: 'all', durability: 'fsynced' })
+    if (outcome < 0.8)
+      this.#push({ kind: 'ok', ...values, offset, acks: 'all', durability: 'fsynced', epoch: partition.epoch })
     else this.#push({ kind: 'info', ...values, error: 'DELIVERY_TIMED_OUT' })
   }
 
@@ -129,7 +130,7 @@ class RandomHistory {
   #ask(partition: RandomPartition): void {
     const asker = this.#below(2)
     this.#push({ kind: 'ask', asker, ...at(partition) })
-    this.#push({ kind: 'bounds', asker, ...at(partition), logStart: 0, ...ends(partition) })
+    this.#push({ kind: 'bounds', asker, ...at(partition), epoch: partition.epoch, logStart: 0, ...ends(partition) })
   }
 
   #finish(partition: RandomPartition): void {

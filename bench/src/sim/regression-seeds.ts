@@ -17,4 +17,6 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   { seed: 13, found: 'a partition that could not be opened on a full disk was not opened when there was room again' },
   { seed: 24, found: 'a broker whose copy of the metadata log was damaged never started again' },
   { seed: 60, found: 'a data folder put back from an old copy voted a second time in a term' },
+  { seed: 6023, found: 'a late registration of a former run cost a healthy broker all its copies' },
+  { seed: 8022, found: 'a broker with old metadata refused for ever whoever could have told it the news' },
 ]

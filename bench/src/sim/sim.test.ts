@@ -11,8 +11,8 @@ import { parseArguments } from './arguments.ts'
 import { REGRESSION_SEEDS } from './regression-seeds.ts'
 import type { SimOutcome, SimTask } from './sim-worker.ts'
 
-const FIXED_SEEDS: readonly number[] = Array.from({ length: 12 }, (_, i) => i + 1)
-const RANDOM_COUNT = 5
+const FIXED_SEEDS: readonly number[] = Array.from({ length: 8 }, (_, i) => i + 1)
+const RANDOM_COUNT = 4
 
 async function run(task: SimTask): Promise<SimOutcome['reports']> {
   const worker = new Worker(new URL('./sim-worker.ts', import.meta.url), { workerData: task })
@@ -26,8 +26,8 @@ test('a fixed set of seeds violates nothing, and is worth running', async () => 
   const reports = await run({ seeds: FIXED_SEEDS, powerLosses: false })
   const sum = (value: (report: (typeof reports)[number]) => number): number =>
     reports.reduce((total, report) => total + value(report), 0)
-  assert.ok(sum(({ acknowledged }) => acknowledged) > 5_000, `${sum(({ acknowledged }) => acknowledged)} acknowledged`)
-  assert.ok(sum(({ read }) => read) > 5_000, `${sum(({ read }) => read)} read`)
+  assert.ok(sum(({ acknowledged }) => acknowledged) > 3_000, `${sum(({ acknowledged }) => acknowledged)} acknowledged`)
+  assert.ok(sum(({ read }) => read) > 3_000, `${sum(({ read }) => read)} read`)
   assert.ok(sum(({ elections }) => elections) > 10 * reports.length, `${sum(({ elections }) => elections)} elections`)
   assert.ok(reports.every(({ recoveryMs }) => recoveryMs !== null))
 })
@@ -43,12 +43,12 @@ test('new seeds violate nothing', async (t) => {
 })
 
 test('nothing acknowledged is lost when all brokers lose power at once, again and again', async () => {
-  const reports = await run({ seeds: [1, 2], powerLosses: true })
+  const reports = await run({ seeds: [1], powerLosses: true })
   for (const { faults } of reports) assert.ok((faults.get('power-loss-all') ?? 0) > 5)
 })
 
 test('the same seed gives the same hash, another seed another', async () => {
-  const seeds = [3, 14, 159]
+  const seeds = [14, 159]
   const hashes = (await run({ seeds, powerLosses: false })).map(({ hash }) => hash)
   const again = (await run({ seeds, powerLosses: false })).map(({ hash }) => hash)
   assert.deepEqual(again, hashes)

@@ -51,11 +51,14 @@ export class BrokerDirectory {
   /**
    * Whether a peer's Raft messages may count. A folder that was wiped, or put back from an old copy, has forgotten what
    * it voted for and acknowledged: it must register first, which gives its copies new ids. A broker that was started
-   * again since this one last heard of it is no such case: it remembers the run that is known here.
+   * again since this one last heard of it is no such case: it remembers the run that is known here. And one that has
+   * registered later than the image here knows of is taken at its word, or nobody could tell this broker the news.
    */
   mayReplicate(peer: PeerIdentity): boolean {
     const known = this.#options.image().brokers.get(peer.brokerId)
     if (known === undefined) return true
-    return known.directoryId === peer.directoryId && peer.runs.includes(known.run)
+    if (known.directoryId === peer.directoryId && peer.runs.includes(known.run)) return true
+    // The controllers have judged it since; what it sends may be the very news of that.
+    return peer.registeredAt !== null && peer.registeredAt > this.#options.image().metadataOffset
   }
 }

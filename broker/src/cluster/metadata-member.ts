@@ -55,7 +55,7 @@ export interface MetadataMemberOptions {
   /** `<data>/metadata`. */
   readonly metadataDirectory: string
   readonly newClusterId: () => string
-  readonly onClusterId: (clusterId: string) => Promise<void>
+  readonly onRegistered: (clusterId: string, metadataOffset: number) => Promise<void>
   readonly onFatal: (error: unknown) => void
   readonly beside: NonNullable<MetadataGroupOptions['beside']>
   /** Addresses of the brokers that are known, by id. */
@@ -117,7 +117,7 @@ export class MetadataMember {
    * Errors: as BrokerCore.start.
    */
   async enter(): Promise<Registration> {
-    const { network, onClusterId, addresses, controllers, identity, environment } = this.#options
+    const { network, onRegistered, addresses, controllers, identity, environment } = this.#options
     const start = await planMetadataStart({
       identity: identity(),
       storedGeneration: MetadataCopy.storedGeneration(environment),
@@ -134,7 +134,7 @@ export class MetadataMember {
     registration ??= await this.#registrar.register(this.#request(), () =>
       this.controller.leaderId === null ? null : this.#register(this.#request()),
     )
-    await onClusterId(registration.clusterId)
+    await onRegistered(registration.clusterId, registration.metadataOffset)
     network.announce()
     await this.#renewTo(registration.metadataGeneration)
     return registration

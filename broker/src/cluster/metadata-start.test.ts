@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import type { PeerAddress } from '../peer/peer-port.ts'
 import { type Acquaintance, type MetadataStartFacts, planMetadataStart } from './metadata-start.ts'
 
-const identity = { clusterId: null, brokerId: 1, directoryId: 'mine', runs: ['first'], version: '0' }
+const identity = {
+  clusterId: null,
+  brokerId: 1,
+  directoryId: 'mine',
+  runs: ['first'],
+  registeredAt: null,
+  version: '0',
+}
 const address = (port: number): PeerAddress => ({ host: '127.0.0.1', port })
 const controllers = new Map([3, 1, 2].map((id) => [id, address(id)]))
 

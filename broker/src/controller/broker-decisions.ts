@@ -42,6 +42,9 @@ export function decideFoundCluster(image: MetadataImage, command: CommandOf<'fou
   return accepted([{ type: 'cluster-founded', clusterId, controllers, featureLevel }, ...inherited])
 }
 
+/** Former runs that are remembered of a broker: a registration does not stay on its way for so many starts. */
+const FORMER_RUN_COUNT_MAX = 100
+
 /**
  * Decides whether a broker that starts belongs here, and whether it has what it once had. Answer: storageLost.
  *
@@ -49,6 +52,7 @@ export function decideFoundCluster(image: MetadataImage, command: CommandOf<'fou
  *  data folder   run known last   it is               answer
  *  as known      among its past   the same broker     yes
  *  as known      its present one  a repetition        as before
+ *  any           a former one     gone; it asked late DUPLICATE_BROKER_REGISTRATION
  *  as known      unknown to it    an old copy         yes, storage lost   (DUPLICATE_BROKER_REGISTRATION while the one known is up)
  *  another                        a wiped disk        yes, storage lost   (likewise)
  *  of a removed broker            not wanted          BROKER_DECOMMISSIONED
@@ -69,11 +73,15 @@ export function decideRegisterBroker(
     return new StratalogError('BROKER_DECOMMISSIONED', text)
   }
   const known = image.brokers.get(brokerId)
-  if (known === undefined) return registered(registration, false)
-  if (known.directoryId === '') return registered(registration, false)
+  if (known === undefined) return registered(null, registration, false)
+  if (known.directoryId === '') return registered(known, registration, false)
+  if (known.formerRuns.includes(runs.at(-1)!)) {
+    const text = `broker ${brokerId} has been started again since this registration was sent`
+    return new StratalogError('DUPLICATE_BROKER_REGISTRATION', text)
+  }
   if (known.directoryId === directoryId) {
     if (known.run === runs.at(-1)) return repeated(known, registration)
-    if (runs.includes(known.run)) return registered(registration, false)
+    if (runs.includes(known.run)) return registered(known, registration, false)
   }
   if (isBrokerUp(known)) {
     const text = `broker ${brokerId} is running with data folder ${known.directoryId}; this one is ${directoryId}`
@@ -81,7 +89,7 @@ export function decideRegisterBroker(
   }
   const isUsedUp = copiesOn(image, brokerId).some(({ generation }) => generation >= GENERATION_MAX)
   if (isUsedUp) return invalid(`broker ${brokerId} has lost its storage too often; give it another broker id`)
-  return registered(registration, true)
+  return registered(known, registration, true)
 }
 
 /** Decides on maintenance of a broker. Refused when what stops with it leaves a partition, or the controllers, without a quorum. */
@@ -172,8 +180,16 @@ function isRemovedFolder(image: MetadataImage, directoryId: string): boolean {
   return false
 }
 
-function registered({ clusterId: _, runs, ...broker }: BrokerRegistration, storageLost: boolean): Decision {
-  return accepted([{ type: 'broker-registered', ...broker, run: runs.at(-1) ?? '', storageLost }], { storageLost })
+function registered(
+  known: BrokerImage | null,
+  { clusterId: _, runs, ...broker }: BrokerRegistration,
+  storageLost: boolean,
+): Decision {
+  const run = runs.at(-1)!
+  const former = new Set([...(known === null ? [] : [...known.formerRuns, known.run]), ...runs.slice(0, -1)])
+  former.delete(run)
+  const formerRuns = [...former].slice(-FORMER_RUN_COUNT_MAX)
+  return accepted([{ type: 'broker-registered', ...broker, run, formerRuns, storageLost }], { storageLost })
 }
 
 /** The same run registers again: at most its addresses are news. */
@@ -188,7 +204,8 @@ function repeated(known: BrokerImage, registration: BrokerRegistration): Decisio
   const { storageLost } = known
   if (isKnown) return accepted([], { storageLost })
   const { clusterId: _, runs: __, ...broker } = registration
-  return accepted([{ type: 'broker-registered', ...broker, run: known.run, storageLost: false }], { storageLost })
+  const { run, formerRuns } = known
+  return accepted([{ type: 'broker-registered', ...broker, run, formerRuns, storageLost: false }], { storageLost })
 }
 
 /** All copies on a broker, its seat among the controllers included. */

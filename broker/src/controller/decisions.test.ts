@@ -96,7 +96,11 @@ test('a broker that starts again keeps its copies; a repetition changes nothing'
 })
 
 test('an old copy of a disk, or another disk, costs the broker all its copies and its seat', () => {
-  for (const changes of [{ runs: ['other'] }, { runs: ['first', 'again', 'other'] }, { directoryId: 'wiped' }]) {
+  for (const changes of [
+    { runs: ['other'] },
+    { runs: ['first', 'again', 'other'] },
+    { directoryId: 'wiped', runs: ['new'] },
+  ]) {
     const cluster = Cluster.of(3)
     cluster.create('a', 3)
     cluster.register({ brokerId: 2, runs: ['first', 'fifth'] })
@@ -116,10 +120,32 @@ test('an old copy of a disk, or another disk, costs the broker all its copies an
   }
 })
 
+test('a registration of a former run that comes late is refused, and costs nothing', () => {
+  const cluster = Cluster.of(3)
+  cluster.create('a', 3)
+  // The run between the two was killed before anybody could answer it.
+  cluster.register({ brokerId: 2, runs: ['first', 'second', 'third'] })
+  cluster.down.add(2)
+  for (const runs of [['first'], ['first', 'second']]) {
+    cluster.refused(registration({ brokerId: 2, runs }), 'DUPLICATE_BROKER_REGISTRATION', /started again since/)
+  }
+  assert.deepEqual(cluster.register({ brokerId: 2, directoryId: 'wiped', runs: ['new'] }), { storageLost: true })
+  cluster.refused(
+    registration({ brokerId: 2, runs: ['first', 'second', 'third'] }),
+    'DUPLICATE_BROKER_REGISTRATION',
+    /since/,
+  )
+  assert.equal(cluster.image.brokers.get(2)?.metadataGeneration, 1)
+})
+
 test('a second broker under an id that is up is refused', () => {
   const cluster = Cluster.of(3)
   cluster.register({ brokerId: 2, runs: ['first', 'fifth'] })
-  cluster.refused(registration({ brokerId: 2, directoryId: 'other' }), 'DUPLICATE_BROKER_REGISTRATION', /d2.*other/)
+  cluster.refused(
+    registration({ brokerId: 2, directoryId: 'other', runs: ['new'] }),
+    'DUPLICATE_BROKER_REGISTRATION',
+    /d2.*other/,
+  )
   cluster.refused(registration({ brokerId: 2, runs: ['first', 'third'] }), 'DUPLICATE_BROKER_REGISTRATION', /running/)
 })
 

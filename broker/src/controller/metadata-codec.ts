@@ -75,6 +75,7 @@ const recordSchema: z.ZodType<MetadataRecord> = z.discriminatedUnion('type', [
     peerPort: port,
     directoryId: z.string(),
     run: z.string(),
+    formerRuns: z.array(z.string()),
     storageLost: z.boolean(),
   }),
   z.strictObject({ type: z.literal('broker-drained'), brokerId, drained: z.boolean() }),
@@ -120,6 +121,7 @@ const UNKNOWN_TO_VERSION_1 = {
   peerPort: 0,
   directoryId: '',
   run: '',
+  formerRuns: [],
   storageLost: false,
 } as const
 

@@ -43,6 +43,8 @@ export interface BrokerImage {
   readonly directoryId: string
   /** Names the run of that folder that registered. */
   readonly run: string
+  /** Runs of this broker before that one, the last ones, as far as it has told. */
+  readonly formerRuns: readonly string[]
   /** Whether that run began without the disk that the broker had before. */
   readonly storageLost: boolean
   /** Of its copy of the metadata log. */

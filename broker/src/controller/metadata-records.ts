@@ -109,6 +109,8 @@ export interface BrokerRegistered {
   readonly directoryId: string
   /** Names the run of that folder: an old copy of it does not know it. Empty in a record of version 1. */
   readonly run: string
+  /** Runs of this broker before this one, whatever their folder, the last ones: none of them registers any more. */
+  readonly formerRuns: readonly string[]
   /** The disk it once had is gone: each of its copies, its seat among the controllers too, goes up one generation. */
   readonly storageLost: boolean
 }

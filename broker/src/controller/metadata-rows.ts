@@ -74,6 +74,7 @@ const brokerSchema: z.ZodType<BrokerImage> = z.strictObject({
   peerPort: count,
   directoryId: z.string(),
   run: z.string(),
+  formerRuns: z.array(z.string()),
   storageLost: z.boolean(),
   metadataGeneration: count,
   isDrained: z.boolean(),

@@ -25,6 +25,7 @@ function registered(brokerId: number): MetadataRecord {
     peerPort: 9500,
     directoryId: `d${brokerId}`,
     run: 'first',
+    formerRuns: [],
     storageLost: false,
   }
 }
@@ -312,6 +313,7 @@ test('records of version 1 become those of this version', () => {
       peerPort: 0,
       directoryId: '',
       run: '',
+      formerRuns: [],
       storageLost: false,
     },
   )

@@ -20,6 +20,7 @@ function imageOf(racks: readonly string[]): MetadataImage {
       peerPort: 2,
       directoryId: `d${i}`,
       run: 'first',
+      formerRuns: [],
       storageLost: false,
     })),
   )

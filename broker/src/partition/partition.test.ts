@@ -106,8 +106,8 @@ test('an empty topic stays 0..0 over restarts and power losses', async () => {
     assert.deepEqual([logStartOffset, highWatermark, visibleEnd, logEndOffset], [0, 0, 0, 0])
     assert.deepEqual(core.partition('orders').state(), { kind: 'serving' })
     if (round === 0) await core.stop()
-    else world = afterPowerLoss(world)
-    core = await BrokerCore.start(world.fileSystem.stopped ? world : { ...world, store: world.store.crash() })
+    world = round === 0 ? { ...world, store: world.store.crash() } : afterPowerLoss(world)
+    core = await BrokerCore.start(world)
   }
   assert.equal(okOf(await core.produce('orders', clientBatch('first'))).baseOffset, 0)
 })

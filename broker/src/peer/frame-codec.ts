@@ -160,12 +160,13 @@ const CHANNELS: readonly (readonly [ChannelKind, stratalog.v1.PeerChannel])[] = 
 ]
 
 function helloFields({ protocolVersion, channel, identity }: Hello): stratalog.v1.PeerHello.$Properties {
-  const { clusterId, brokerId, directoryId, runs, version } = identity
+  const { clusterId, brokerId, directoryId, runs, registeredAt, version } = identity
   const channelNumber = CHANNELS.find(([name]) => name === channel)?.[1] ?? 0
   return {
     ...{ protocolVersion, channel: channelNumber, clusterId: clusterId ?? '' },
     ...{ brokerId, directoryId, version },
     runs: [...runs],
+    registeredAt: registeredAt ?? 0,
   }
 }
 
@@ -174,7 +175,9 @@ function helloOf(fields: stratalog.v1.PeerHello.$Properties): Hello {
   const protocolVersion = fields.protocolVersion ?? 0
   const brokerId = fields.brokerId ?? 0
   const runs = fields.runs ?? []
+  const registeredAt = fields.registeredAt ?? 0
   if (protocolVersion === PROTOCOL_VERSION) {
+    wellFormed(Number.isSafeInteger(registeredAt) && registeredAt >= 0, () => `registered at ${registeredAt}`)
     wellFormed(brokerId <= BROKER_ID_MAX, () => `broker id ${brokerId}`)
     wellFormed(runs.length > 0, () => 'no runs')
   }
@@ -187,6 +190,7 @@ function helloOf(fields: stratalog.v1.PeerHello.$Properties): Hello {
       brokerId,
       directoryId: directoryId ?? '',
       runs: [...runs],
+      registeredAt: registeredAt === 0 ? null : registeredAt,
       version: version ?? '',
     },
   }

@@ -23,6 +23,8 @@ export interface PeerIdentity {
   readonly directoryId: string
   /** Names of the folder's last runs, the present one last: an old copy of the folder does not know the run that was registered last. */
   readonly runs: readonly string[]
+  /** Where in the metadata log this run is registered: a broker that has not read so far cannot judge it. Null before. */
+  readonly registeredAt: number | null
   /** What it runs, such as 0.1.0. */
   readonly version: string
 }

@@ -74,7 +74,14 @@ export class BrokerCore {
     const runs = await beginRun(store, randomBytes)
     const network = noPeers()
     const core = await ProductionCore.start({
-      identity: () => ({ clusterId: 'test', brokerId: 1, directoryId: 'test-directory', runs, version: '0' }),
+      identity: () => ({
+        clusterId: 'test',
+        brokerId: 1,
+        directoryId: 'test-directory',
+        runs,
+        registeredAt: null,
+        version: '0',
+      }),
       rack: '',
       controllers: new Map([[1, network.address]]),
       join: [],
@@ -90,7 +97,7 @@ export class BrokerCore {
       random,
       randomBytes,
       newClusterId: () => 'test',
-      onClusterId: async () => undefined,
+      onRegistered: async () => undefined,
       onFatal: (error) => log('error')({ err: error }, 'the broker cannot go on'),
       onReplicaLost: (copy) => lost.push(copy),
       process: () => ({ isStopping: false, pid: 1, version: '0', startedAtMs: 0 }),

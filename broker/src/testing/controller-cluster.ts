@@ -145,5 +145,5 @@ export function registrationOf(brokerId: number): BrokerRegistration {
 /** How a broker of the cluster presents itself. */
 export function identityOf(brokerId: number): PeerIdentity {
   const { directoryId, runs } = registrationOf(brokerId)
-  return { clusterId: CLUSTER_ID, brokerId, directoryId, runs, version: 'test' }
+  return { clusterId: CLUSTER_ID, brokerId, directoryId, runs, registeredAt: null, version: 'test' }
 }

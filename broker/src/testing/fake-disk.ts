@@ -16,8 +16,8 @@ export type CrashLoss =
   | { readonly keep: 'random'; readonly seed: number }
   /** Everything is kept, but of the last unsynced write only its first `bytes` (or that fraction of it, below 1). */
   | { readonly keep: 'torn'; readonly bytes: number }
-  /** Everything is kept, but of the last unsynced write only some of its 512-byte sectors. */
-  | { readonly keep: 'sectors'; readonly seed: number }
+  /** Everything is kept, but of the last unsynced write, or that of each file, only some of its 512-byte sectors. */
+  | { readonly keep: 'sectors'; readonly seed: number; readonly each?: boolean }
 
 const SECTOR_BYTES = 512
 
@@ -75,18 +75,17 @@ export class FakeInode {
     this.#change({ kind: 'truncate', length, serial })
   }
 
-  /** Makes the changes up to that serial durable: those since the sync began are not part of it, nor those once lost. */
+  /**
+   * Makes the changes up to that serial durable: those since the sync began are not part of it, and those that a failed one
+   * has lost are gone, as nothing lies on the disk in any order but the last.
+   */
   syncUpTo(serial: number): void {
     const count = this.#changes.findLastIndex((change) => change.serial <= serial) + 1
-    const lost: Change[] = []
     for (const change of this.#changes.splice(0, count)) {
-      if (change.serial <= this.#lostSerial) lost.push(change)
-      else {
-        if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
-        applyChange(this.#durable, change)
-      }
+      if (change.serial <= this.#lostSerial) continue
+      if (change.kind === 'truncate' || change.position < this.#durable.length) this.#rewriteCount++
+      applyChange(this.#durable, change)
     }
-    this.#changes.unshift(...lost)
   }
 
   /** A sync of the changes up to that serial has failed: the page cache calls them clean, and never writes them again. */
@@ -102,9 +101,10 @@ export class FakeInode {
   /** A file whose durable bytes are what this one keeps after a crash. */
   afterCrash(loss: CrashLoss, random: () => number, tornSerial: number): FakeInode {
     const kept = this.#durable.clone()
+    const last = loss.keep === 'sectors' && loss.each === true ? this.lastWriteSerial : tornSerial
     for (const change of this.#changes) {
       if (loss.keep === 'none' || (loss.keep === 'random' && random() < 0.5)) continue
-      const torn = change.kind === 'write' && change.serial === tornSerial
+      const torn = change.kind === 'write' && change.serial === last
       for (const part of torn ? tear(change, loss, random) : [change]) applyChange(kept, part)
     }
     return new FakeInode(kept)

@@ -79,7 +79,15 @@ class Cluster {
 }
 
 function identityOf(brokerId: number, parts: Partial<PeerIdentity> = {}): PeerIdentity {
-  return { clusterId: 'c', brokerId, directoryId: `directory-${brokerId}`, runs: ['first'], version: '0.1.0', ...parts }
+  return {
+    clusterId: 'c',
+    brokerId,
+    directoryId: `directory-${brokerId}`,
+    runs: ['first'],
+    registeredAt: null,
+    version: '0.1.0',
+    ...parts,
+  }
 }
 
 const ROUTE = { from: 1, to: 2 }

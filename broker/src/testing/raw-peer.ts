@@ -12,7 +12,15 @@ const LIMITS = { frameBytesMax: 512 * 1024 * 1024, headerBytesMax: 64 * 1024 * 1
 
 /** Who a raw peer says it is. */
 export function rawIdentity(brokerId: number, parts: Partial<PeerIdentity> = {}): PeerIdentity {
-  return { clusterId: 'c', brokerId, directoryId: `directory-${brokerId}`, runs: ['first'], version: '0.1.0', ...parts }
+  return {
+    clusterId: 'c',
+    brokerId,
+    directoryId: `directory-${brokerId}`,
+    runs: ['first'],
+    registeredAt: null,
+    version: '0.1.0',
+    ...parts,
+  }
 }
 
 /** A hello of a raw peer. */

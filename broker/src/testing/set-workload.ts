@@ -57,8 +57,10 @@ class Writer {
       if (attempt !== this.#attempt) return
       this.#inFlight--
       if (outcome.kind === 'error') {
+        // Answers come in order: what follows one that was refused for now is out of order only for that.
+        const isFollower = this.#resend
         this.#resend = true
-        if (outcome.error.retriable) return
+        if (outcome.error.retriable || isFollower) return
         this.failures.push(`p${producerId}.${sequence}: ${outcome.error.code} ${outcome.error.message}`)
       } else if (!this.#resend) {
         if (sequence !== this.acknowledged.size) this.failures.push(`p${producerId}.${sequence}: answered out of order`)

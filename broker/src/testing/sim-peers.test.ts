@@ -66,7 +66,14 @@ async function pair(seed = 1): Promise<Pair> {
   const clock = new ManualClock()
   const network = new SimPeerNetwork({ clock, random: seededRandom(seed) })
   const create = (brokerId: number) =>
-    network.create(() => ({ clusterId: 'c', brokerId, directoryId: `d${brokerId}`, runs: ['first'], version: '0.1.0' }))
+    network.create(() => ({
+      clusterId: 'c',
+      brokerId,
+      directoryId: `d${brokerId}`,
+      runs: ['first'],
+      registeredAt: null,
+      version: '0.1.0',
+    }))
   const ends = [create(1), create(2)] as const
   const listeners = [new RecordingPeerListener(), new RecordingPeerListener()] as const
   const addresses = new Map(ends.map(({ brokerId, address }) => [brokerId, address]))

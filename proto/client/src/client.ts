@@ -16,7 +16,7 @@ import { ConnectionPool } from './connection-pool.ts'
 import { type MetadataAnswer, MetadataCache } from './metadata-cache.ts'
 import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from './options.ts'
 import { CALLS_THAT_CHANGE_NOTHING } from './read-only-calls.ts'
-import { toTopicMetadata } from './topic-metadata.ts'
+import { type TopicMetadata, toTopicMetadata } from './topic-metadata.ts'
 import { type CallFailure, callOnce } from './unary-call.ts'
 
 /**
@@ -51,6 +51,8 @@ export class Client implements AsyncDisposable {
   readonly #streams = new Set<Pick<BrokerStream<unknown, unknown>, 'fail'>>()
   /** Where the last call succeeded: the first to be asked next time. */
   #preferred: BrokerAddress | null = null
+  /** Brokers, as `host:port`, that did not know a leader when last asked for topics; the last one asked is the last. */
+  readonly #doubtful = new Set<string>()
 
   /** Use {@link createClient}. */
   constructor(options: ResolvedClientOptions) {
@@ -164,7 +166,10 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** The broker that answered last, then those of the cluster, then the bootstrap addresses; each once. */
+  /**
+   * The broker that answered last, then the bootstrap addresses, then those of the cluster; each once. Those that did not
+   * know a leader when last asked come at the end, the one that was asked longest ago first.
+   */
   #candidates(): readonly BrokerAddress[] {
     const preferred = this.#preferred === null ? [] : [this.#preferred]
     const byName = new Map<string, BrokerAddress>()
@@ -172,13 +177,32 @@ export class Client implements AsyncDisposable {
       const name = formatAddress(broker)
       if (!byName.has(name)) byName.set(name, broker)
     }
+    for (const name of this.#doubtful) {
+      const broker = byName.get(name)
+      if (broker === undefined || !byName.delete(name)) this.#doubtful.delete(name)
+      else byName.set(name, broker)
+    }
     return [...byName.values()]
+  }
+
+  /**
+   * A broker that is cut off from the others answers too, and knows no leaders; another one may. In an election none
+   * does, and they are asked in turn.
+   */
+  #judge(topics: readonly TopicMetadata[]): void {
+    if (this.#preferred === null) return
+    const name = formatAddress(this.#preferred)
+    this.#doubtful.delete(name)
+    const isComplete = topics.every(({ partitions }) => partitions.every(({ leader }) => leader !== null))
+    if (!isComplete) this.#doubtful.add(name)
   }
 
   async #describeTopics(topics: readonly string[], signal: AbortSignal): Promise<MetadataAnswer> {
     const response = await this.call(MetadataService.describeTopics, { topics: [...topics] }, { signal })
+    const answers = response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)] as const)
+    this.#judge(answers.flatMap(([, answer]) => (answer instanceof StratalogError ? [] : [answer])))
     return {
-      topics: new Map(response.topics.map((topic) => [topic.name ?? '', toTopicMetadata(topic)])),
+      topics: new Map(answers),
       brokers: response.brokers.map(fromEndpoint).filter((broker) => broker !== null),
     }
   }

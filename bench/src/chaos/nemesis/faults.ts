@@ -38,8 +38,9 @@ const REST_MS_MAX = 2000
 /** Kinds that a cluster of that size recovers from. Errors: an unknown name. */
 export function chooseFaults(names: readonly string[] | null, brokerCount: number): string[] {
   for (const name of names ?? []) {
-    if (FAULTS[name] === undefined)
+    if (faultNamed(name) === undefined) {
       throw new Error(`unknown fault ${name}; there are ${Object.keys(FAULTS).join(', ')}`)
+    }
   }
   const possible = (names ?? Object.keys(FAULTS)).filter((name) => faultNamed(name)!.brokersMin <= brokerCount)
   if (possible.length === 0) throw new Error(`none of the faults suits ${brokerCount} brokers`)

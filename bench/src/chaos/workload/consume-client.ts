@@ -159,8 +159,8 @@ async function ask(
       const query = [{ topic, partition, position: 'latest' }] as const
       const [answer] = await client.admin.listOffsets(query, { timeoutMs: 2000, signal: ending })
       if (answer !== undefined && answer.error === null) {
-        const { logStartOffset: logStart, visibleEnd, highWatermark } = answer
-        history.append({ kind: 'bounds', asker, partition: number, logStart, visibleEnd, highWatermark })
+        const { leaderEpoch: epoch, logStartOffset: logStart, visibleEnd, highWatermark } = answer
+        history.append({ kind: 'bounds', asker, partition: number, epoch, logStart, visibleEnd, highWatermark })
         counts.answers++
       }
     } catch (error) {

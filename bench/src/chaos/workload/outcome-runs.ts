@@ -6,7 +6,13 @@
 import type { Happening, HistoryFile } from './history-file.ts'
 
 type Outcome =
-  | { readonly kind: 'ok'; readonly offset: number; readonly acks: 'all' | 'leader'; readonly durability: string }
+  | {
+      readonly kind: 'ok'
+      readonly offset: number
+      readonly acks: 'all' | 'leader'
+      readonly durability: string
+      readonly epoch: number
+    }
   | { readonly kind: 'fail' | 'info'; readonly error: string }
 
 interface Run {
@@ -60,7 +66,7 @@ function continues(run: Run, sequence: number, outcome: Outcome): boolean {
   if (outcome.kind !== 'ok' || run.outcome.kind !== 'ok') {
     return outcome.kind !== 'ok' && run.outcome.kind !== 'ok' && outcome.error === run.outcome.error
   }
-  const { offset, durability } = run.outcome
+  const { offset, durability, epoch } = run.outcome
   const follows = offset < 0 ? outcome.offset < 0 : outcome.offset === offset + run.count
-  return follows && outcome.durability === durability
+  return follows && outcome.durability === durability && outcome.epoch === epoch
 }

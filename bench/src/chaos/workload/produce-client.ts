@@ -127,11 +127,17 @@ class ProducerLoad {
     this.#outstanding++
     this.#counts.sent++
     this.#producer.send(record).then(
-      ({ offset, durability, duplicate }) => {
+      ({ offset, durability, duplicate, leaderEpoch: epoch }) => {
         this.#outstanding--
         this.#counts.ok++
         if (duplicate) this.#counts.duplicates++
-        this.#outcomes.add(producer, partition, sequence, { kind: 'ok', offset, acks: this.#spec.acks, durability })
+        this.#outcomes.add(producer, partition, sequence, {
+          kind: 'ok',
+          offset,
+          acks: this.#spec.acks,
+          durability,
+          epoch,
+        })
       },
       (error: unknown) => {
         this.#outstanding--

@@ -34,7 +34,7 @@ test('a history comes back in order, its times do not go back', async () => {
 })
 
 test('consecutive outcomes of the same kind become one event', async () => {
-  const ok = (offset: number) => ({ kind: 'ok', offset, acks: 'all', durability: 'fsynced' }) as const
+  const ok = (offset: number) => ({ kind: 'ok', offset, acks: 'all', durability: 'fsynced', epoch: 1 }) as const
   const events = await written((history) => {
     const outcomes = new OutcomeRuns(history)
     outcomes.add(1, 0, 0, ok(10))

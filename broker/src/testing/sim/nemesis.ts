@@ -125,6 +125,7 @@ export class Nemesis {
         return true
       case 'failing-disk':
         broker.disk.failing = random.pick(['sync', 'sync', 'write', 'read'])
+        broker.disk.failingRate = random.pick([1, 1, 0.5])
         // Somebody looks after it, whatever it has made of the failure.
         world.after(random.between(500, 5000), () => {
           if (this.#running && broker.disk.failing !== null && broker.process !== null) broker.kill()

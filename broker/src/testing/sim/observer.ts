@@ -6,7 +6,7 @@
  */
 
 import { RECORD_BATCH_OVERHEAD_BYTES, sizeOf } from '@stratalog/proto/records'
-import type { Message } from 'raft-ts'
+import type { ConfState, Message } from 'raft-ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { ProduceSuccess } from '../../partition/produce-outcome.ts'
 import { brokerOfNode } from '../../replication/raft-ids.ts'
@@ -23,6 +23,8 @@ interface Watched {
   readonly group: string
   readonly ledger: GroupLedger
   highWatermark: number
+  /** The members when it was looked at last: what was committed since may have put others into force. */
+  members: ConfState
   /** Index of the next batch of the content image to compare. */
   compared: number
   readonly stop: () => void
@@ -168,6 +170,7 @@ export class Observer {
       group,
       ledger: this.#ledger(group),
       highWatermark: 0,
+      members: partition.members(),
       compared: 0,
       stop: partition.onAdvance(() => this.#dirty.add(watched)),
     }
@@ -197,6 +200,7 @@ export class Observer {
     if (image === null || this.#images.get(broker) === image) return
     this.#images.set(broker, image)
     const { metadataOffset, ...content } = image
+    this.#world.note(broker.id, () => `shows metadata of ${metadataOffset}: ${describeBrokers(image)}`)
     this.#metadataAt(broker, metadataOffset, JSON.stringify(content, sortedMaps))
   }
 
@@ -219,6 +223,7 @@ export class Observer {
     const state = partition.state()
     if (state.kind === 'serving') this.#serves(watched, leaderEpoch, advanced)
     else if (ENDED.has(state.error.code)) return
+    watched.members = partition.members()
     if (broker.isDamaged(group)) return
     this.#withinFlushed(watched)
     this.#compare(watched)
@@ -285,7 +290,8 @@ export class Observer {
     const group = groupOf(partition)
     // Others may have removed the folder before this one hears that the topic is deleted.
     if (this.deletedTopicIds.has(partition.topicId.toString('hex'))) return { enough: true, text: '' }
-    const { voters, votersOutgoing } = partition.members()
+    const now = partition.members()
+    const before = this.#watched.get(partition)?.members ?? now
     const holding = (node: number): boolean => {
       const broker = this.#brokers.get(brokerOfNode(node))
       if (broker === undefined) return false
@@ -296,10 +302,11 @@ export class Observer {
       images.durable.refresh()
       return holds(images.durable)
     }
-    const enough = [voters, votersOutgoing].every(
-      (nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1,
-    )
-    return { enough, text: enough ? '' : `${voters.filter(holding)} of ${voters} | ${votersOutgoing}` }
+    const decides = ({ voters, votersOutgoing }: ConfState): boolean =>
+      [voters, votersOutgoing].every((nodes) => nodes.length === 0 || nodes.filter(holding).length > nodes.length >> 1)
+    const enough = decides(now) || decides(before)
+    const nodes = [...new Set([...now.voters, ...now.votersOutgoing])]
+    return { enough, text: enough ? '' : `${nodes.filter(holding)} of ${now.voters} | ${now.votersOutgoing}` }
   }
 
   #imagesOf(broker: SimBroker, group: string): CopyImages | null {
@@ -336,4 +343,10 @@ function show(value: unknown): string {
 /** Maps as lists in the order of their keys: those that were replayed and those that were loaded may differ in it. */
 function sortedMaps(_key: string, value: unknown): unknown {
   return value instanceof Map ? [...value].sort(([a], [b]) => (a < b ? -1 : 1)) : value
+}
+
+function describeBrokers({ brokers }: NonNullable<ReturnType<SimBroker['image']>>): string {
+  return [...brokers.values()]
+    .map(({ brokerId, run, metadataGeneration }) => `broker ${brokerId} run ${run} copy ${metadataGeneration}`)
+    .join(', ')
 }

@@ -2,7 +2,8 @@
 import { BrokerCore } from '../../broker-core.ts'
 import { beginRun } from '../../cluster/runs.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
-import { METADATA_DIRECTORY, type SimBroker, TOPICS_DIRECTORY } from './sim-broker.ts'
+import type { SimBroker } from './sim-broker.ts'
+import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './sim-folders.ts'
 import { peerAddressOf } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
@@ -22,11 +23,13 @@ export async function openCore(
   const random = world.random(10_000 * id + startCount)
   const randomBytes = (count: number) => Buffer.from(Array.from({ length: count }, () => random.below(256)))
   const runs = await beginRun(store, randomBytes)
+  let registeredAt: number | null = null
   const identity = (): PeerIdentity => ({
     clusterId: disk.clusterId,
     brokerId: id,
     directoryId: disk.directoryId,
     runs,
+    registeredAt,
     version: 'simulated',
   })
   const controllerIds = Array.from({ length: options.controllerCount }, (_, i) => i + 1)
@@ -47,7 +50,8 @@ export async function openCore(
     random: () => random.next(),
     randomBytes,
     newClusterId: () => `cluster-${random.below(2 ** 31).toString(16)}`,
-    onClusterId: async (clusterId) => {
+    onRegistered: async (clusterId, metadataOffset) => {
+      registeredAt = metadataOffset
       disk.clusterId = clusterId
     },
     onFatal: (error) => process.fail(error as Error),

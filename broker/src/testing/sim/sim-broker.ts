@@ -14,16 +14,12 @@ import { openCore } from './open-core.ts'
 import { HostClock } from './sim-clock.ts'
 import type { SimCluster } from './sim-cluster.ts'
 import { SimDisk } from './sim-disk.ts'
+import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './sim-folders.ts'
 import { SimProcess } from './sim-process.ts'
 import { InvariantViolation } from './violation.ts'
 import { isBroken } from './world.ts'
 
 export type { BrokerCore } from '../../broker-core.ts'
-
-/** `topics` folder of every broker. */
-export const TOPICS_DIRECTORY = '/data/topics'
-/** Where every broker has its copy of the metadata log. */
-export const METADATA_DIRECTORY = '/data/metadata'
 
 /** A process that ended of itself is started again after this time, ms. */
 const RESTART_MS = 1000

@@ -37,6 +37,8 @@ export class SimDisk {
   clusterId: string | null = null
   /** Operations that fail with EIO until the process is started again. */
   failing: DiskOperation | null = null
+  /** Which part of those: a disk may fail once and work at the next attempt. */
+  failingRate = 1
   slowUntilMs = 0
   readonly #world: World
   readonly #random: Random
@@ -55,7 +57,7 @@ export class SimDisk {
     this.failing = null
     const pause = (delayMs: number): Promise<void> | null => (delayMs === 0 ? null : process.pause(delayMs))
     this.fileSystem.pace = (operation, bytes) => pause(this.#delayMs(operation, bytes))
-    this.fileSystem.fails = (operation) => operation === this.failing
+    this.fileSystem.fails = (operation) => operation === this.failing && this.#random.next() < this.failingRate
     this.store.pace = (sync) => pause(sync ? this.#syncMs() : 0)
   }
 
@@ -107,6 +109,7 @@ export class SimDisk {
       { keep: 'random', seed },
       { keep: 'torn', bytes: this.#random.next() * 0.99 },
       { keep: 'sectors', seed },
+      { keep: 'sectors', seed, each: true },
       { keep: 'all' },
     ])
   }

@@ -114,13 +114,24 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
     '        this.configEntries.pop()\n',
     '        break\n',
   ),
-  plant(
-    'snapshot-older-than-the-log-installed',
-    'etcd #18055',
-    'core/snapshots.ts',
-    '  if (configured ? snapshot.position <= committed : snapshot.position < committed) return false\n',
-    '  if (committed < 0) return false\n',
-  ),
+  {
+    name: 'snapshot-older-than-the-log-installed',
+    source: 'etcd #18055',
+    edits: [
+      {
+        file: 'core/snapshots.ts',
+        find: '  if (configured ? snapshot.position <= committed : snapshot.position < committed) return false\n',
+        replace: '  if (committed < 0) return false\n',
+      },
+    ],
+    // It takes a hand-over that arrives again when its receiver has dropped that part of its log already.
+    focus: {
+      faults: ['membership', 'wipe', 'compaction', 'compaction', 'compaction', 'loss'],
+      faultEveryMs: 700,
+      link: { loss: 0.01, duplication: 0.3, delayMaxMs: 50, late: 0.05, ordered: false },
+      raft: { catchUp: 'start-position' },
+    },
+  },
   plant(
     'chunk-of-a-state-after-a-gap-is-taken',
     'Raft figure 13, InstallSnapshot 3 to 5',
