@@ -19,7 +19,7 @@ import { batchFault, type ScanEnd, scanChunks } from './batch-scan.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { ControlRuns } from './control-runs.ts'
 import { segmentFilePath } from './file-names.ts'
-import { encodeEpochCheckpoint } from './leader-epoch-cache.ts'
+import { decodeEpochCheckpoint, type EpochEntry, encodeEpochCheckpoint } from './leader-epoch-cache.ts'
 import type { LogCheckpoint, SealedSegment } from './log-checkpoint.ts'
 import type { LogCore, RecoveryReport } from './log-core.ts'
 import { LogSegmentCorruptError } from './log-errors.ts'
@@ -138,12 +138,22 @@ class Recovery {
 
   /**
    * Whether what is in the folder is only right with a checkpoint that says so: names that are not durable, segments that
-   * are not sealed, index entries that nobody vouches for, and above all a truncation that the next start would redo.
+   * are not sealed, index entries that nobody vouches for, an epoch file that says what the log does not (it may say
+   * less), and above all a truncation that the next start would redo.
    */
   async #mustCheckpoint(): Promise<boolean> {
     const { redo, generation } = this.#checkpoint
     if (redo !== null || generation === 0 || this.#namesChanged || this.#hasUnsealed()) return true
-    return this.#indexesHaveMore()
+    return !this.#epochFileIsTrue() || (await this.#indexesHaveMore())
+  }
+
+  #epochFileIsTrue(): boolean {
+    const { epochFile } = this.#facts
+    if (epochFile.length === 0) return true
+    const { entries } = this.#core.epochs
+    const isTrue = ({ epoch, startOffset }: EpochEntry): boolean =>
+      entries.some((entry) => entry.epoch === epoch && entry.startOffset === startOffset)
+    return decodeEpochCheckpoint(epochFile)?.every(isTrue) ?? false
   }
 
   /** Finishes a truncation or reset that was under way. */
