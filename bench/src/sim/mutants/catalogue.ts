@@ -196,7 +196,7 @@ export const MUTANTS: readonly Mutant[] = [
     'replication/log-persister.ts',
     '      if (changesMembers(request)) await state.noteChanges(entries)\n',
     '',
-    { faults: ['move', 'move', 'kill', 'power-loss'], brokerCount: 4 },
+    { faults: ['move', 'move', 'kill', 'power-loss', 'power-loss-all'], brokerCount: 5, faultEveryMs: 500 },
   ),
   plant(
     'takes-a-wiped-disk-for-the-old-one',
@@ -212,7 +212,11 @@ export const MUTANTS: readonly Mutant[] = [
     'cluster/broker-directory.ts',
     'if (known.directoryId === peer.directoryId && peer.runs.includes(known.run)) return true',
     "if (known.run !== '') return true",
-    { ...WIPES, faults: ['wipe', 'old-copy', 'old-copy', 'kill', 'isolate', 'halves', 'restart'] },
+    {
+      faults: ['wipe', 'old-copy', 'old-copy', 'kill', 'isolate', 'halves', 'restart'],
+      faultEveryMs: 1000,
+      brokerCount: 3,
+    },
   ),
 ]
 
