@@ -47,7 +47,10 @@ export interface RaftOptions<D> {
   committed?: 'entries' | 'positions'
   /** What a follower below the log's start is sent: the application's snapshot, or just the start. Default `snapshot`. */
   catchUp?: 'snapshot' | 'start-position'
-  /** Hand out committed entries before the node's own disk has them. Default false. */
+  /**
+   * Hand out committed entries before the node's own disk has them. What the shell stores of the application, the
+   * configuration above all, must then not become durable before the entries do. Default false.
+   */
   applyBeforePersisted?: boolean
   /** `lease` answers reads without asking a majority and trusts clocks; needs checkQuorum. Default `quorum`. */
   readOnly?: 'quorum' | 'lease'

@@ -32,4 +32,8 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'a leader that only said that all was quiet never heard of the later term of a node it had lost',
   },
   { seed: 20004420, found: 'a new voter that was never heard from counted as alive when others were removed' },
+  {
+    seed: 897893382486,
+    found: 'with applyBeforePersisted the simulated shell stored a configuration ahead of the log, and lost the log',
+  },
 ]

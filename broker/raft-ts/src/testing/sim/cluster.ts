@@ -358,7 +358,9 @@ export class Cluster {
     app.confState = confState
     app.confPosition = end
     node.disk.written.saveConfState(confState, end)
-    if (this.#weather.chance(0.7)) node.disk.durable.saveConfState(confState, end)
+    // Never before the entry itself is: a start would take what is left of another log for committed up to there.
+    const mayLast = raw.status().persistedPosition >= end
+    if (this.#weather.chance(0.7) && mayLast) node.disk.durable.saveConfState(confState, end)
     this.observer.commit(node)
   }
 
