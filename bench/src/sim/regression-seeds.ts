@@ -19,4 +19,5 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   { seed: 60, found: 'a data folder put back from an old copy voted a second time in a term' },
   { seed: 6023, found: 'a late registration of a former run cost a healthy broker all its copies' },
   { seed: 8022, found: 'a broker with old metadata refused for ever whoever could have told it the news' },
+  { seed: 377906565756, found: 'a full disk met before the log was open was taken for a failure that lasts' },
 ]

@@ -19,7 +19,7 @@ import { batchFault, type ScanEnd, scanChunks } from './batch-scan.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { ControlRuns } from './control-runs.ts'
 import { segmentFilePath } from './file-names.ts'
-import { encodeEpochCheckpoint } from './leader-epoch-cache.ts'
+import { decodeEpochCheckpoint, type EpochEntry, encodeEpochCheckpoint } from './leader-epoch-cache.ts'
 import type { LogCheckpoint, SealedSegment } from './log-checkpoint.ts'
 import type { LogCore, RecoveryReport } from './log-core.ts'
 import { LogSegmentCorruptError } from './log-errors.ts'
@@ -30,11 +30,16 @@ import { Segment } from './segment.ts'
 /** Written again at a time: a few megabytes per call cost nothing beside the sync. */
 const REWRITE_BYTES = 1024 * 1024
 
+/**
+ * When the log needs a new checkpoint: `now`, before anything is appended, once the owner's companion state is up to date;
+ * `later`, like any other, as what was scanned is sound, durable, and within what a start may scan; or `never`.
+ */
+export type CheckpointDue = 'now' | 'later' | 'never'
+
 /** What recovery leaves to do. */
 export interface RecoveredLog {
   readonly checkpointer: Checkpointer
-  /** A new checkpoint is due, once the owner's companion state is up to date. */
-  readonly checkpointDue: boolean
+  readonly checkpointDue: CheckpointDue
   readonly report: RecoveryReport
 }
 
@@ -66,7 +71,7 @@ async function createLog(core: LogCore, facts: RecoveryFacts): Promise<Recovered
   await facts.companions.removeBeyond(0)
   await checkpointer.write(scan, core.segments, null)
   const report = { scannedBytes: 0, truncatedBytes: 0, truncatedReason: null, logEndOffset: toOffset(0) }
-  return { checkpointer, checkpointDue: false, report }
+  return { checkpointer, checkpointDue: 'never', report }
 }
 
 async function createFile(core: LogCore, path: string): Promise<void> {
@@ -126,11 +131,29 @@ class Recovery {
       truncatedReason: truncatedBytes > 0 ? (stop.reason ?? 'segments behind a hole') : null,
       logEndOffset: core.logEndOffset,
     }
-    const changed =
-      !epochFileIsCurrent || this.#scannedBytes > 0 || truncatedBytes > 0 || this.#namesChanged || this.#hasUnsealed()
-    const checkpointDue =
-      changed || checkpoint.redo !== null || checkpoint.generation === 0 || (await this.#indexesHaveMore())
+    const isCurrent = epochFileIsCurrent && this.#scannedBytes === 0 && truncatedBytes === 0
+    const checkpointDue = (await this.#mustCheckpoint()) ? 'now' : isCurrent ? 'never' : 'later'
     return { checkpointer, checkpointDue, report }
+  }
+
+  /**
+   * Whether what is in the folder is only right with a checkpoint that says so: names that are not durable, segments that
+   * are not sealed, index entries that nobody vouches for, an epoch file that says what the log does not (it may say
+   * less), and above all a truncation that the next start would redo.
+   */
+  async #mustCheckpoint(): Promise<boolean> {
+    const { redo, generation } = this.#checkpoint
+    if (redo !== null || generation === 0 || this.#namesChanged || this.#hasUnsealed()) return true
+    return !this.#epochFileIsTrue() || (await this.#indexesHaveMore())
+  }
+
+  #epochFileIsTrue(): boolean {
+    const { epochFile } = this.#facts
+    if (epochFile.length === 0) return true
+    const { entries } = this.#core.epochs
+    const isTrue = ({ epoch, startOffset }: EpochEntry): boolean =>
+      entries.some((entry) => entry.epoch === epoch && entry.startOffset === startOffset)
+    return decodeEpochCheckpoint(epochFile)?.every(isTrue) ?? false
   }
 
   /** Finishes a truncation or reset that was under way. */

@@ -181,6 +181,25 @@ test('batches whose sync has failed are written again by the next start, before 
   assert.equal((await open()).logEndOffset, 5, 'what recovery called durable is gone')
 })
 
+test('what a start has scanned counts as acknowledged: the next one misses it if it is gone', async () => {
+  const self = await bench()
+  const { open } = self
+  const log = await open()
+  appendBatches(log, 2)
+  await log.flush()
+  // Three more batches are in the page cache when the process ends, and nobody has called them durable.
+  const [third] = appendBatches(log, 3)
+  self.fileSystem.failNextDatasync()
+  await code(log.flush())
+  self.fileSystem = self.fileSystem.kill()
+  assert.equal((await open()).flushedEndOffset, 5)
+  self.fileSystem = self.fileSystem.kill()
+  const file = await self.fileSystem.open(LOG_FILE)
+  await file.truncate((await file.size()) - third!.length)
+  await file.close()
+  assert.equal(await code(open()), 'LOG_SEGMENT_CORRUPT')
+})
+
 test('a large group is written beside the sync of the one before, and synced next', async () => {
   const { fileSystem, open } = await bench()
   const log = await open({ inlineWriteBytesMax: 100 })

@@ -59,7 +59,9 @@ export class PartitionLog {
       const { checkpointer, checkpointDue, report } = await recoverLog(core)
       const log = new PartitionLog(core, checkpointer)
       await log.#restoreOwner()
-      if (checkpointDue) await log.#writer.checkpoint()
+      if (checkpointDue === 'now') await log.#writer.checkpoint()
+      // What was scanned counts as acknowledged from now on: the next start must miss it if it is gone.
+      else if (checkpointDue === 'later') await checkpointer.writeRecoveryPoint()
       core.checkInvariants()
       options.listener?.onRecovered?.(report)
       return log

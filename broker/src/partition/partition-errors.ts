@@ -7,6 +7,7 @@ import {
   LogOffsetOutOfRangeError,
   LogSegmentCorruptError,
 } from '../log/log-errors.ts'
+import { isDiskFull } from '../storage/file-system.ts'
 
 /** A partition, for the text of errors. */
 export interface PartitionName {
@@ -30,6 +31,19 @@ export function publicError(error: unknown, name: PartitionName): StratalogError
   }
   const text = error instanceof Error ? error.message : String(error)
   return new StratalogError('STORAGE_ERROR', `${where} failed: ${text}`, options)
+}
+
+/** Likewise for a copy that could not be opened: for want of room, whatever lacked it, it can be tried again. */
+export function openingError(error: unknown, name: PartitionName): StratalogError {
+  const shown = publicError(error, name)
+  if (shown.code !== 'STORAGE_ERROR' || !hasNoRoom(error)) return shown
+  return new StratalogError('DISK_FULL', shown.message, { ...name, cause: error })
+}
+
+/** Whether a full disk is behind an error, however it was wrapped on the way. */
+function hasNoRoom(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) if (isDiskFull(cause)) return true
+  return false
 }
 
 /** OFFSET_OUT_OF_RANGE that says what was asked and what exists. @param end exclusive. */

@@ -15,7 +15,7 @@ import { cleanUpReplica, cleanUpTopic, type DeletedTopic, loadDeletedTopics } fr
 import { Partition } from './partition.ts'
 import type { PartitionConfig } from './partition-config.ts'
 import { folderOfCopy } from './partition-copy.ts'
-import { publicError } from './partition-errors.ts'
+import { openingError } from './partition-errors.ts'
 import { isDeletedFolder, namesIn, partitionDirectory } from './partition-folder.ts'
 import type { PartitionEnvironment } from './partition-types.ts'
 import { runBounded } from './run-bounded.ts'
@@ -316,7 +316,7 @@ export class PartitionRegistry {
     try {
       return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
     } catch (error) {
-      const closed = publicError(error, name)
+      const closed = openingError(error, name)
       environment.logger.error({ ...name, err: error, hint: closed.hint }, 'the partition could not be opened')
       if (replicas.length === 1 && target === null) return { error: closed, shown: closed }
       return {
