@@ -5,6 +5,7 @@
  * broker whose disk may destroy what it holds: a minority of every partition's copies. It is not struck again before its
  * copies have been given up and rebuilt.
  */
+import { lastOffsetOf, sizeOf } from '@stratalog/proto/records'
 import { bridge, halves, isolate, oneWay, type Random, ring } from 'raft-ts/testing'
 import type { Operator } from './operator.ts'
 import type { BrokerFaultKind, PeerLink } from './options.ts'
@@ -194,7 +195,7 @@ export class Nemesis {
         if (file === null) return false
         const { fileSystem } = broker.disk
         broker.damage(file.group)
-        const { length } = fileSystem.contentOf(file.path)
+        const { length } = file
         if (kind === 'bit-flip') {
           fileSystem.flipBit(file.path, random.below(length), random.below(8))
           if (random.chance(0.5)) return true
@@ -225,15 +226,28 @@ export class Nemesis {
     return this.#cluster.running().flatMap((other) => other.image()?.brokers.get(id)?.run ?? [])
   }
 
-  #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string } | null {
+  /**
+   * A file of the broker's logs, and how many of its bytes may be destroyed: those that its disk knows to be flushed. What
+   * lies behind them cannot be told from a write that a power loss has torn.
+   */
+  #anyLogFile(broker: SimBroker): { readonly path: string; readonly group: string; readonly length: number } | null {
     const files = [...broker.directories()].flatMap(([group, directory]) =>
       broker.disk.fileSystem
         .namesIn(directory)
         .filter((name) => name.endsWith('.log'))
-        .map((name) => ({ path: `${directory}/${name}`, group }))
-        .filter(({ path }) => broker.disk.fileSystem.contentOf(path).length > 0),
+        .map((name) => `${directory}/${name}`)
+        .map((path) => ({ path, group, length: this.#knownLength(broker, group, path) }))
+        .filter(({ length }) => length > 0),
     )
     return files.length === 0 ? null : this.#random.pick(files)
+  }
+
+  #knownLength(broker: SimBroker, group: string, path: string): number {
+    const bytes = broker.disk.fileSystem.contentOf(path)
+    const flushedEnd = broker.durableFlushedEnd(group)
+    let length = 0
+    while (length < bytes.length && lastOffsetOf(bytes, length) < flushedEnd) length += sizeOf(bytes, length)
+    return Math.min(length, bytes.length)
   }
 
   #weather(change: Partial<PeerLink>): boolean {

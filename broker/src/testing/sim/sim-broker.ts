@@ -205,6 +205,12 @@ export class SimBroker {
     return row === null ? null : (JSON.parse(row.toString()) as GroupStateRow).hardState
   }
 
+  /** Up to where the disk knows the copy's log to be flushed, whatever happens to its power. */
+  durableFlushedEnd(group: string): number {
+    const row = this.disk.store.durableValue(group)
+    return row === null ? 0 : (JSON.parse(row.toString()) as GroupStateRow).flushedEnd
+  }
+
   /** The process ended of itself: a failed start, a failed disk, or an orderly end. */
   #ended(process: SimProcess, error: Error | null): void {
     if (this.process !== process) return
