@@ -40,7 +40,7 @@ test('wrong usage has status 2 and says what would be right', async () => {
     [['consume', 'x', '--format', '%q'], /unknown letter %q/],
     [['produce', 'x', '--key-separator', ':', '--format', 'jsonl'], /--key-separator is for lines/],
     [['produce', 'x', '--header', 'novalue'], /is not key=value/],
-    [['dev', '--brokers', '3'], /use --brokers 1/],
+    [['dev', '--brokers', '0'], /integer from 1 to 100/],
   ]
   for (const [args, complaint] of wrong) {
     const { status, stderr } = await runCommand(args, { bootstrap: NOWHERE })
