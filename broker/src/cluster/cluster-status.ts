@@ -18,10 +18,11 @@ import type {
   BrokerStatus,
   ClusterView,
   PartitionFilter,
+  PartitionLeader,
   PartitionStatus,
   QuorumStatus,
 } from './cluster-view.ts'
-import type { LeaderTable, PartitionLeader } from './leader-table.ts'
+import type { LeaderTable } from './leader-table.ts'
 import { LeadershipTransfers } from './leadership-transfers.ts'
 import { type ProcessFacts, replicaStatuses, reportBroker, reportLed, statusWithoutLeader } from './local-reports.ts'
 import type { RequestHandler } from './peer-desk.ts'

@@ -41,16 +41,16 @@ const TRANSFERS_MAX = 50
 /** See the file's header. */
 export class LeaderBalancer {
   readonly #options: LeaderBalancerOptions
-  readonly #cancels: ReadonlyArray<() => void>
+  readonly #cancel: () => void
   #sinceBalanceMs = 0
 
   constructor(options: LeaderBalancerOptions) {
     this.#options = options
-    this.#cancels = [options.clock.every(DRAIN_INTERVAL_MS, () => this.#tick())]
+    this.#cancel = options.clock.every(DRAIN_INTERVAL_MS, () => this.#tick())
   }
 
   close(): void {
-    for (const cancel of this.#cancels) cancel()
+    this.#cancel()
   }
 
   #tick(): void {

@@ -4,14 +4,7 @@
  * Every broker keeps one, so that any of them can name a leader. A later leader epoch replaces an earlier one, whatever
  * the order in which the news comes. Pure. Invariant: the epoch of a partition never goes back.
  */
-
-/** Who leads a partition. */
-export interface PartitionLeader {
-  /** Null when no leader is known. */
-  readonly leaderId: number | null
-  /** 0 when there was none ever. */
-  readonly leaderEpoch: number
-}
+import type { PartitionLeader } from './cluster-view.ts'
 
 /** A leader and what it leads. */
 export interface LeaderEntry {

@@ -14,7 +14,7 @@ import type { Peers } from '../peer/peer-port.ts'
 import type { ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
-import type { PartitionLeader } from './leader-table.ts'
+import type { PartitionLeader } from './cluster-view.ts'
 import type { RequestHandler } from './peer-desk.ts'
 
 /** What transfers rest on. */

@@ -8,6 +8,7 @@
  */
 import { isStratalogError, StratalogError } from '@stratalog/proto'
 import { CONTROLLER_REQUEST } from '../controller/command-sender.ts'
+import type { BrokerRegistration } from '../controller/commands.ts'
 import { Controller } from '../controller/controller.ts'
 import { MetadataGroup, type MetadataGroupOptions } from '../controller/metadata-group.ts'
 import { EMPTY_IMAGE, type MetadataImage } from '../controller/metadata-image.ts'
@@ -32,7 +33,6 @@ import {
   RENEW_METADATA_REQUEST,
   Registrar,
   type Registration,
-  type RegistrationRequest,
   type RenewedCopy,
 } from './registration.ts'
 
@@ -259,7 +259,7 @@ export class MetadataMember {
     return { generation: await this.controller.renewReplica(METADATA_TOPIC_ID, METADATA_PARTITION, lost) }
   }
 
-  #request(): RegistrationRequest {
+  #request(): BrokerRegistration {
     const { identity, rack, clientAddress, peerAddress } = this.#options
     const { brokerId, directoryId, runs, clusterId } = identity()
     return {
@@ -276,7 +276,7 @@ export class MetadataMember {
   }
 
   /** Registers a broker, this one or one that asked, and tells it what it needs. */
-  async #register(request: RegistrationRequest): Promise<Registration> {
+  async #register(request: BrokerRegistration): Promise<Registration> {
     const { addresses, environment, peerAddress } = this.#options
     const answer = await this.controller.registerBroker(request)
     const peers = new Map(addresses()).set(environment.brokerId, peerAddress)

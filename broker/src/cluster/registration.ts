@@ -7,12 +7,13 @@
  * Owner: the broker, at start.
  */
 import { isStratalogError, StratalogError } from '@stratalog/proto'
+import type { BrokerRegistration } from '../controller/commands.ts'
 import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { PeerAddress, Peers } from '../peer/peer-port.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 
-/** Request by which a broker registers; body {@link RegistrationRequest}, answer {@link Registration}, both as JSON. */
+/** Request by which a broker registers; body a `BrokerRegistration`, answer {@link Registration}, both as JSON. */
 export const REGISTER_REQUEST = 'register'
 
 /** Request for the next generation of a broker's copy of the metadata log; body a `Replica`, answer {@link RenewedCopy}. */
@@ -21,22 +22,6 @@ export const RENEW_METADATA_REQUEST = 'renew-metadata-copy'
 /** The copy that takes a lost one's place. */
 export interface RenewedCopy {
   readonly generation: number
-}
-
-/** What a broker says of itself. */
-export interface RegistrationRequest {
-  readonly brokerId: number
-  /** Where clients reach it. */
-  readonly host: string
-  readonly port: number
-  readonly rack: string
-  readonly peerHost: string
-  readonly peerPort: number
-  readonly directoryId: string
-  /** Names of its folder's last runs, the present one last. */
-  readonly runs: readonly string[]
-  /** The cluster that its folder belongs to; null for none yet. */
-  readonly clusterId: string | null
 }
 
 /** What it is told. */
@@ -82,7 +67,7 @@ export class Registrar {
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION and others that are not retriable; SHUTTING_DOWN.
    */
   register(
-    request: RegistrationRequest,
+    request: BrokerRegistration,
     own: (() => Promise<Registration> | null) | null = null,
   ): Promise<Registration> {
     return this.#untilAnswered(REGISTER_REQUEST, request, own)

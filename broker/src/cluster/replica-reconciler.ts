@@ -7,7 +7,7 @@
  * A partition that is as it should be costs nothing: only those are looked at that changed, or are on their way.
  * Owner: the broker.
  */
-import { isStratalogError, StratalogError } from '@stratalog/proto'
+import { isStratalogError } from '@stratalog/proto'
 import type { MetadataImage, PartitionImage } from '../controller/metadata-image.ts'
 import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { Replica } from '../replication/raft-ids.ts'
@@ -46,11 +46,6 @@ export class ReplicaReconciler {
 
   constructor(options: ReplicaReconcilerOptions) {
     this.#options = options
-  }
-
-  /** Partitions that are not as they should be, as far as is known here. */
-  get pendingCount(): number {
-    return this.#pending.size
   }
 
   /** What the metadata says of this partition changed, or this broker began to lead it. */
@@ -110,9 +105,4 @@ export function wantedCopies(
   { topicId, partition }: { readonly topicId: Buffer; readonly partition: number },
 ): PartitionImage | null {
   return image.topicsById.get(topicId.toString('hex'))?.partitions[partition] ?? null
-}
-
-/** The error of a partition that nobody knows. */
-export function unknownPartition(topic: string, partition: number): StratalogError {
-  return new StratalogError('UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic, partition })
 }
