@@ -14,6 +14,8 @@ export class ConsumerBatch<K = Buffer, V = Buffer> implements Iterable<ConsumerR
   readonly partition: number
   /** Term of the leader that wrote it. */
   readonly leaderEpoch: number
+  /** Term of the leader that served it: that one or a later one. */
+  readonly servingEpoch: number
   /** Offset of the first record wanted. */
   readonly baseOffset: number
   /** Offset of the last record wanted (inclusive). */
@@ -30,6 +32,7 @@ export class ConsumerBatch<K = Buffer, V = Buffer> implements Iterable<ConsumerR
     this.topic = options.context.topic
     this.partition = options.context.partition
     this.leaderEpoch = header.leaderEpoch
+    this.servingEpoch = options.servingEpoch
     this.baseOffset = Math.max(header.baseOffset, options.fromOffset)
     this.lastOffset = Math.min(header.lastOffset, (options.endOffset ?? Number.MAX_SAFE_INTEGER) - 1)
     this.nextOffset = options.nextOffset

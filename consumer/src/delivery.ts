@@ -225,7 +225,7 @@ export class Delivery<K, V> {
     const options = {
       context: this.#context(taken, cursor.state),
       section,
-      ...rangeOf(taken),
+      ...placeOf(taken),
       onSkipped: this.#onSkipped,
     }
     cursor.open = { taken, options, walk: new RecordWalk(options), exhausted: false }
@@ -293,6 +293,9 @@ export class Delivery<K, V> {
   }
 }
 
-function rangeOf(taken: TakenBatch): Pick<WalkOptions<never, never>, 'fromOffset' | 'endOffset' | 'nextOffset'> {
-  return { fromOffset: taken.fromOffset, endOffset: taken.endOffset, nextOffset: taken.nextOffset }
+function placeOf(
+  taken: TakenBatch,
+): Pick<WalkOptions<never, never>, 'fromOffset' | 'endOffset' | 'nextOffset' | 'servingEpoch'> {
+  const { fromOffset, endOffset, nextOffset, servingEpoch } = taken
+  return { fromOffset, endOffset, nextOffset, servingEpoch }
 }

@@ -42,6 +42,8 @@ export interface FetchedSlice {
   cursor: number
   /** Where the reader stands after this slice. */
   readonly nextOffset: number
+  /** Term of the leader that sent it. */
+  readonly servingEpoch: number
 }
 
 /** A batch handed to the delivery; its bytes no longer count as buffered. */
@@ -56,6 +58,8 @@ export interface TakenBatch {
   readonly endOffset: number | null
   /** Position once the batch is done with. */
   readonly nextOffset: number
+  /** Term of the leader that sent it. */
+  readonly servingEpoch: number
   /** The partition's generation when it was taken: differs after a seek. */
   readonly generation: number
 }

@@ -20,6 +20,8 @@ export interface WalkOptions<K, V> {
   readonly endOffset: number | null
   /** Position behind the batch: where to seek to go on behind damage. */
   readonly nextOffset: number
+  /** Term of the leader that sent the batch. */
+  readonly servingEpoch: number
   readonly onSkipped: SkipListener
 }
 

@@ -140,12 +140,13 @@ export class SubscriptionState {
       visibleEnd: data.visibleEnd ?? 0,
     }
     const nextOffset = Math.max(partition.fetchPosition, data.nextOffset ?? 0)
+    const servingEpoch = data.leaderEpoch ?? -1
     if (bytes !== null && bytes.length > 0) {
       partition.outstandingBytes -= bytes.length
       partition.bufferedBytes += bytes.length
-      partition.queue.push({ bytes, cursor: 0, nextOffset })
+      partition.queue.push({ bytes, cursor: 0, nextOffset, servingEpoch })
     } else if (nextOffset > partition.fetchPosition) {
-      partition.queue.push({ bytes: null, cursor: 0, nextOffset })
+      partition.queue.push({ bytes: null, cursor: 0, nextOffset, servingEpoch })
     }
     if (nextOffset > partition.fetchPosition) {
       partition.lastEpoch = lastEpochOf(bytes, nextOffset) ?? data.leaderEpoch ?? partition.lastEpoch
@@ -177,6 +178,7 @@ export class SubscriptionState {
       this.#count(partition)
       const isLast = slice.cursor === bytes.length
       if (isLast) partition.queue.shift()
+      const { servingEpoch } = slice
       const nextOffset = isLast ? slice.nextOffset : header.lastOffset + 1
       this.#replenish(partition)
       if (header.control || header.recordCount === 0 || header.lastOffset < partition.position) {
@@ -185,7 +187,7 @@ export class SubscriptionState {
         continue
       }
       const { position: fromOffset, endOffset, generation } = partition
-      partition.taken = { bytes, bytePosition, header, fromOffset, endOffset, nextOffset, generation }
+      partition.taken = { bytes, bytePosition, header, fromOffset, endOffset, nextOffset, servingEpoch, generation }
       return partition.taken
     }
   }
@@ -242,7 +244,7 @@ export class SubscriptionState {
    */
   reset(partition: PartitionState, offset: number): void {
     invariant(partition.phase === 'detached', () => `reset of a ${partition.phase} partition`)
-    partition.queue.push({ bytes: null, cursor: 0, nextOffset: offset })
+    partition.queue.push({ bytes: null, cursor: 0, nextOffset: offset, servingEpoch: -1 })
     partition.fetchPosition = offset
     partition.lastEpoch = -1
     if (partition.fetchedAll) this.#release(partition, 'complete')
@@ -327,7 +329,9 @@ export class SubscriptionState {
   /** `end_reached` without a position at the end would leave the reader short of it: the leader's word counts. */
   #reachEnd(partition: PartitionState): number {
     const endOffset = partition.endOffset ?? partition.fetchPosition
-    if (partition.fetchPosition < endOffset) partition.queue.push({ bytes: null, cursor: 0, nextOffset: endOffset })
+    if (partition.fetchPosition < endOffset) {
+      partition.queue.push({ bytes: null, cursor: 0, nextOffset: endOffset, servingEpoch: -1 })
+    }
     return Math.max(partition.fetchPosition, endOffset)
   }
 

@@ -24,13 +24,13 @@ const values = (producer: number, first: number, count: number) => ({ producer, 
 const invoke = (producer: number, first: number, count = 1) =>
   ({ kind: 'invoke', ...values(producer, first, count) }) as const
 const ok = (producer: number, first: number, offset: number, count = 1) =>
-  ({ kind: 'ok', ...values(producer, first, count), offset, acks: 'all', durability: 'fsynced', epoch: 1 }) as const
+  ({ kind: 'ok', ...values(producer, first, count), offset, acks: 'all', durability: 'fsynced', leader: 1 }) as const
 const sent = (producer: number, first: number, offset: number, count = 1) => [
   invoke(producer, first, count),
   ok(producer, first, offset, count),
 ]
 const poll = (consumer: number, ...runs: ValueRun[]) =>
-  ({ kind: 'poll', consumer, partition: 0, epoch: 1, runs }) as const
+  ({ kind: 'poll', consumer, partition: 0, epoch: 1, leader: 1, runs }) as const
 const place = (consumer: number, offset: number) => ({ kind: 'place', consumer, partition: 0, offset }) as const
 const final = (visibleEnd: number) => ({ kind: 'final', partition: 0, visibleEnd, highWatermark: visibleEnd }) as const
 const refused = { kind: 'refused', consumer: 0, partition: 0, reason: 'OFFSET_OUT_OF_RANGE' } as const
@@ -221,13 +221,14 @@ test('send-skip is reported and allowed', () => {
   assert.equal(verdict.valid, true)
 })
 
+// The successor commits a batch that the replaced leader had written: its epoch says nothing of who committed it.
 test('a leader that was replaced may report an end of before: that is told', () => {
   const verdict = check([
     ...sent(1, 0, 0),
     invoke(1, 1),
-    { ...ok(1, 1, 1), epoch: 2 },
+    { ...ok(1, 1, 1), leader: 2 },
     poll(0, [0, 1, 0, 1]),
-    { ...poll(0, [1, 1, 1, 1]), epoch: 2 },
+    { ...poll(0, [1, 1, 1, 1]), leader: 2 },
     ask,
     bounds(1),
   ])

@@ -40,8 +40,8 @@ export class HistoryChecker {
   readonly #partitions = new Map<number, PartitionLedger>()
   readonly #writers = new Map<string, WriterLedger>()
   readonly #consumers = new Map<string, ConsumerTrack>()
-  /** By asker and partition: the highest offset known when it asked, and its epoch. */
-  readonly #questions = new Map<string, { readonly offset: number; readonly epoch: number }>()
+  /** By asker and partition: the highest offset known when it asked, and the term of the leader that told of it. */
+  readonly #questions = new Map<string, { readonly offset: number; readonly leader: number }>()
   #lastAt = Number.NEGATIVE_INFINITY
   #eventCount = 0
   #readCount = 0
@@ -86,8 +86,8 @@ export class HistoryChecker {
         this.#track(event.consumer, event.partition).place(event.offset)
         break
       case 'ask': {
-        const { highest, highestEpoch } = this.#partition(event.partition)
-        this.#questions.set(`${event.asker}/${event.partition}`, { offset: highest, epoch: highestEpoch })
+        const { highest, highestLeader } = this.#partition(event.partition)
+        this.#questions.set(`${event.asker}/${event.partition}`, { offset: highest, leader: highestLeader })
         break
       }
       case 'bounds':
@@ -134,7 +134,7 @@ export class HistoryChecker {
       )
     }
     for (let index = 0; index < count; index++)
-      writer.ok(first + index, offset < 0 ? -1 : offset + index, event.epoch ?? 0)
+      writer.ok(first + index, offset < 0 ? -1 : offset + index, event.leader ?? Number.POSITIVE_INFINITY)
     writer.settled(first + count)
     const ledger = this.#partition(partition)
     if (offset + count > 1) ledger.firstLaterOkMs = Math.min(ledger.firstLaterOkMs, event.at)
@@ -157,7 +157,7 @@ export class HistoryChecker {
       for (let index = 0; index < count; index++) {
         track.read(offset + index, isInternal)
         isInternal = true
-        writer.read(first + index, offset + index, event.epoch, by)
+        writer.read(first + index, offset + index, event.leader ?? Number.POSITIVE_INFINITY, by)
         partition.noteRead(offset + index, event.epoch)
       }
       this.#readCount += count
@@ -171,8 +171,8 @@ export class HistoryChecker {
     const told = `asker ${asker} was told that partition ${partition} is ${logStart}..${visibleEnd}, high watermark ${highWatermark}, by the leader of epoch ${epoch}`
     if (visibleEnd <= known.offset) {
       this.#anomalies.add(
-        epoch < known.epoch ? 'stale-end' : 'read-above-end',
-        () => `${told}, and offset ${known.offset} of epoch ${known.epoch} was known before it asked`,
+        epoch < known.leader ? 'stale-end' : 'read-above-end',
+        () => `${told}, and offset ${known.offset} was known from the leader of epoch ${known.leader} before it asked`,
       )
     }
     if (visibleEnd > highWatermark || logStart !== 0) this.#anomalies.add('end-order', () => told)

@@ -28,8 +28,8 @@ export interface OkEvent extends Values {
   /** How many copies hold it: anything but `all` promises nothing here. */
   readonly acks: 'all' | 'leader'
   readonly durability: string
-  /** Term of the leader that wrote it, if it was told. */
-  readonly epoch?: number
+  /** Term of the leader that answered, if it was told. */
+  readonly leader?: number
 }
 
 /** They were refused: none of them may ever be read. */
@@ -53,7 +53,10 @@ export interface PollEvent {
   readonly at: number
   readonly consumer: number
   readonly partition: number
+  /** Leader epoch of the batch. */
   readonly epoch: number
+  /** Term of the leader that served it, if it was told. */
+  readonly leader?: number
   readonly runs: readonly ValueRun[]
 }
 

@@ -18,7 +18,7 @@ export class PartitionLedger {
   readonly #epochs = new ChunkedNumbers(0)
   /** Highest offset that is acknowledged (by all) or read; -1 = none. */
   #highest = -1
-  #highestEpoch = 0
+  #highestLeader = 0
   #highestRead = -1
   /** When an offset above 0 was first acknowledged, in ms. */
   firstLaterOkMs: number = Number.POSITIVE_INFINITY
@@ -34,9 +34,12 @@ export class PartitionLedger {
     return this.#highest
   }
 
-  /** Leader epoch of the batch at {@link highest}, or a later one. */
-  get highestEpoch(): number {
-    return this.#highestEpoch
+  /**
+   * Lowest term of a leader that told of {@link highest}; infinite while none did that said its term. A leader of a lower
+   * term may not know that it is committed, whatever the epoch of its batch: its successor has committed it.
+   */
+  get highestLeader(): number {
+    return this.#highestLeader
   }
 
   get highestRead(): number {
@@ -53,12 +56,12 @@ export class PartitionLedger {
     return this.#producers.get(offset) !== NOBODY
   }
 
-  /** An offset is said to hold this value, in a batch of this epoch. */
-  note(offset: number, producer: number, sequence: number, epoch: number, source: string): void {
+  /** An offset is said to hold this value, by the leader of this term. */
+  note(offset: number, producer: number, sequence: number, leader: number, source: string): void {
     if (offset > this.#highest) {
       this.#highest = offset
-      this.#highestEpoch = epoch
-    }
+      this.#highestLeader = leader
+    } else if (offset === this.#highest) this.#highestLeader = Math.min(this.#highestLeader, leader)
     const known = this.#producers.get(offset)
     if (known === NOBODY) {
       this.#producers.set(offset, producer)

@@ -97,7 +97,7 @@ class RandomHistory {
       }
     }
     if (outcome < 0.8)
-      this.#push({ kind: 'ok', ...values, offset, acks: 'all', durability: 'fsynced', epoch: partition.epoch })
+      this.#push({ kind: 'ok', ...values, offset, acks: 'all', durability: 'fsynced', leader: partition.epoch })
     else this.#push({ kind: 'info', ...values, error: 'DELIVERY_TIMED_OUT' })
   }
 

@@ -13,7 +13,7 @@ const ok = (at: number, partition: number): HistoryEvent => ({
   offset: 0,
   acks: 'all',
   durability: 'fsynced',
-  epoch: 1,
+  leader: 1,
 })
 const fault = (at: number, id: number, phase: 'begin' | 'end'): HistoryEvent => ({
   kind: 'fault',

@@ -63,7 +63,7 @@ export class WriterLedger {
   }
 
   /** Acknowledged by all; offset -1 = not told. */
-  ok(sequence: number, offset: number, epoch: number): void {
+  ok(sequence: number, offset: number, leader: number): void {
     this.#mark(sequence, OK)
     if (offset < 0) return
     const invocation = this.#invocationOf(sequence)
@@ -77,7 +77,7 @@ export class WriterLedger {
     if (offset === 0 && invocation !== null && this.#partition.firstLaterOkMs < invocation.atMs) {
       this.#anomalies.add('zero-offset', () => `${this.#name(sequence)} was acknowledged at offset 0`)
     }
-    this.#locate(sequence, offset, epoch, 'acknowledgement')
+    this.#locate(sequence, offset, leader, 'acknowledgement')
   }
 
   fail(sequence: number): void {
@@ -89,9 +89,9 @@ export class WriterLedger {
     this.#mark(sequence, INFO)
   }
 
-  read(sequence: number, offset: number, epoch: number, by: string): void {
+  read(sequence: number, offset: number, leader: number, by: string): void {
     this.#mark(sequence, READ)
-    this.#locate(sequence, offset, epoch, by)
+    this.#locate(sequence, offset, leader, by)
   }
 
   /** Forgets invocations up to this sequence (exclusive): their outcomes are in. */
@@ -157,7 +157,7 @@ export class WriterLedger {
     this.#states.set(sequence, this.#states.get(sequence) | state)
   }
 
-  #locate(sequence: number, offset: number, epoch: number, source: string): void {
+  #locate(sequence: number, offset: number, leader: number, source: string): void {
     const known = this.#offsets.get(sequence)
     if (known === UNKNOWN) this.#offsets.set(sequence, offset + 1)
     else if (known !== offset + 1) {
@@ -166,7 +166,7 @@ export class WriterLedger {
         () => `${this.#name(sequence)} is at offset ${known - 1}, and by ${source} at offset ${offset}`,
       )
     }
-    this.#partition.note(offset, this.producer, sequence, epoch, source)
+    this.#partition.note(offset, this.producer, sequence, leader, source)
   }
 
   /** The invocation under way that the value belongs to; null when there is none. */

@@ -104,7 +104,8 @@ class ConsumerLoad {
     const { number } = this.#partitions.get(`${batch.topic}/${batch.partition}`)!
     const { runs, strange } = batchContent(number, batch)
     const place = { consumer: this.#consumer, partition: number }
-    if (runs.length > 0) this.#history.append({ kind: 'poll', ...place, epoch: batch.leaderEpoch, runs })
+    const { leaderEpoch: epoch, servingEpoch: leader } = batch
+    if (runs.length > 0) this.#history.append({ kind: 'poll', ...place, epoch, leader, runs })
     for (const each of strange) this.#history.append({ kind: 'strange', ...place, ...each })
     this.#positions.set(number, batch.nextOffset)
     this.#counts.batches++

@@ -40,7 +40,8 @@ async function readAll(job: FinalReadJob, history: HistoryFile, counts: { record
     )!
     const { runs, strange } = batchContent(partition, batch)
     const place = { consumer: number, partition }
-    if (runs.length > 0) history.append({ kind: 'poll', ...place, epoch: batch.leaderEpoch, runs })
+    const { leaderEpoch: epoch, servingEpoch: leader } = batch
+    if (runs.length > 0) history.append({ kind: 'poll', ...place, epoch, leader, runs })
     for (const each of strange) history.append({ kind: 'strange', ...place, ...each })
     counts.records += runs.reduce((sum, run) => sum + run[3], 0)
   }

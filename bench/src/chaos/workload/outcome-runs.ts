@@ -11,7 +11,8 @@ type Outcome =
       readonly offset: number
       readonly acks: 'all' | 'leader'
       readonly durability: string
-      readonly epoch: number
+      /** Term of the leader that answered; unset when unknown. */
+      readonly leader?: number
     }
   | { readonly kind: 'fail' | 'info'; readonly error: string }
 
@@ -66,7 +67,7 @@ function continues(run: Run, sequence: number, outcome: Outcome): boolean {
   if (outcome.kind !== 'ok' || run.outcome.kind !== 'ok') {
     return outcome.kind !== 'ok' && run.outcome.kind !== 'ok' && outcome.error === run.outcome.error
   }
-  const { offset, durability, epoch } = run.outcome
+  const { offset, durability, leader } = run.outcome
   const follows = offset < 0 ? outcome.offset < 0 : outcome.offset === offset + run.count
-  return follows && outcome.durability === durability && outcome.epoch === epoch
+  return follows && outcome.durability === durability && outcome.leader === leader
 }

@@ -127,7 +127,7 @@ class ProducerLoad {
     this.#outstanding++
     this.#counts.sent++
     this.#producer.send(record).then(
-      ({ offset, durability, duplicate, leaderEpoch: epoch }) => {
+      ({ offset, durability, duplicate, leaderEpoch }) => {
         this.#outstanding--
         this.#counts.ok++
         if (duplicate) this.#counts.duplicates++
@@ -136,7 +136,8 @@ class ProducerLoad {
           offset,
           acks: this.#spec.acks,
           durability,
-          epoch,
+          // Of a duplicate the epoch is the one that it was written under, perhaps by another leader before.
+          ...(duplicate ? {} : { leader: leaderEpoch }),
         })
       },
       (error: unknown) => {

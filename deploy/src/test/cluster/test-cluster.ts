@@ -106,11 +106,11 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** Resolves when all partitions have a leader and all of their replicas are live and caught up, and nothing moves. */
-  async healthy(): Promise<void> {
+  async healthy(client: Client = this.client): Promise<void> {
     let last = ''
     await this.until(
       async () => {
-        const { problems, partitions } = await this.client.admin.describeCluster({ timeoutMs: 5000 })
+        const { problems, partitions } = await client.admin.describeCluster({ timeoutMs: 5000 })
         last = problems.join('; ')
         return problems.length === 0 && partitions.moving === 0
       },
