@@ -7,11 +7,13 @@
  * Invariant: logStartOffset <= visibleEnd <= highWatermark <= logEndOffset; the high watermark never goes back.
  * Owner: the registry opens and closes it; the log's writer loop is the Raft group's persister.
  */
-import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
+import { InvariantError, invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
 import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
+import { LogClosedError, LogSegmentCorruptError } from '../log/log-errors.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
+import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
@@ -326,6 +328,23 @@ export class Partition implements LogOwner {
       logger.error({ ...this.#name(), err: error }, 'retention failed')
     }
     if (this.#log.logStartOffset !== before) this.#notify()
+  }
+
+  /**
+   * Checks a piece of what the copy has on disk, as of PartitionLog.scrub; damage ends the copy as if a reader had met it.
+   * Never rejects for what is wrong with the disk: that goes to the operators' log, and the check ends.
+   */
+  async scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
+    const ended: ScrubStep = { readBytes: 0, next: null }
+    if (this.#end !== null) return ended
+    try {
+      return await this.#log.scrub(from, buffer)
+    } catch (error) {
+      if (error instanceof InvariantError) throw error
+      const isTold = error instanceof LogSegmentCorruptError || error instanceof LogClosedError
+      if (!isTold) this.#environment.logger.error({ ...this.#name(), err: error }, 'the segments could not be checked')
+      return ended
+    }
   }
 
   /**
