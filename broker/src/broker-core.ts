@@ -32,6 +32,7 @@ import type { LedPartition, PartitionEnvironment } from './partition/partition-t
 import { RetentionLoop } from './partition/retention-loop.ts'
 import { Scrubber } from './partition/scrubber.ts'
 import { ByteRate } from './replication/byte-rate.ts'
+import { FlushedMarks } from './replication/flushed-marks.ts'
 import { GroupStateStore } from './replication/group-state-store.ts'
 import { RaftGroupTable } from './replication/group-table.ts'
 import { TickLoop } from './replication/tick-loop.ts'
@@ -181,6 +182,7 @@ export class BrokerCore {
     signal?.addEventListener('abort', abort)
     this.#teardown.add('open files', () => this.environment.openFiles.close())
     this.#teardown.add('ticks', () => this.environment.ticks.stop())
+    this.#teardown.add('marks', () => this.environment.marks.stop())
     this.#teardown.add('peers', () => network.close())
     this.#teardown.add('metadata', () => this.#member.close())
     network.begin(this.#desk)
@@ -278,6 +280,7 @@ export class BrokerCore {
       groupStates,
       groups: new RaftGroupTable(),
       ticks: new TickLoop(clock, RAFT_TICK_MS),
+      marks: new FlushedMarks(clock),
       transport: network,
       random,
       catchUp: new ByteRate(clock, limits.catchUpBytesPerSecond),

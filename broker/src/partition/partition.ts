@@ -67,7 +67,7 @@ export class Partition implements LogOwner {
     producers: ProducerFollower,
   ) {
     const { topic, topicId, partition, config, initialVoters } = spec
-    const { brokerId, groups, transport, ticks, random, limits, catchUp } = environment
+    const { brokerId, groups, transport, ticks, marks, random, limits, catchUp } = environment
     this.topic = topic
     this.topicId = Buffer.from(topicId, 'hex')
     this.partition = partition
@@ -83,6 +83,7 @@ export class Partition implements LogOwner {
       groups,
       transport,
       ticks,
+      marks,
       catchUp,
       random,
       uncommittedBytesMax: limits.uncommittedBytesMax,
@@ -450,6 +451,7 @@ export class Partition implements LogOwner {
   /** The log is durable up to `endOffset`. */
   onFlushed(endOffset: number): void {
     this.#producers.state.noteDurable(endOffset)
+    this.#group.flushed()
     // Where acknowledgements do not wait for the disk, what may be read from a follower does.
     if (this.committedEnd > this.#announcedEnd) this.#notify()
   }
