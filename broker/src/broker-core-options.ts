@@ -16,6 +16,10 @@ export interface BrokerCoreLimits {
   readonly indexCacheBytes: number
   readonly catchUpBytesPerSecond: number
   readonly retentionCheckMs: number
+  /** For the background check of all segments; 0 = none. */
+  readonly scrubBytesPerSecond: number
+  /** Between the ends of two checks of one copy. */
+  readonly scrubIntervalMs: number
 }
 
 /** What a core is made of. */

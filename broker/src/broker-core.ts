@@ -30,7 +30,9 @@ import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { LedPartition, PartitionEnvironment } from './partition/partition-types.ts'
 import { RetentionLoop } from './partition/retention-loop.ts'
+import { Scrubber } from './partition/scrubber.ts'
 import { ByteRate } from './replication/byte-rate.ts'
+import { FlushedMarks } from './replication/flushed-marks.ts'
 import { GroupStateStore } from './replication/group-state-store.ts'
 import { RaftGroupTable } from './replication/group-table.ts'
 import { TickLoop } from './replication/tick-loop.ts'
@@ -180,6 +182,7 @@ export class BrokerCore {
     signal?.addEventListener('abort', abort)
     this.#teardown.add('open files', () => this.environment.openFiles.close())
     this.#teardown.add('ticks', () => this.environment.ticks.stop())
+    this.#teardown.add('marks', () => this.environment.marks.stop())
     this.#teardown.add('peers', () => network.close())
     this.#teardown.add('metadata', () => this.#member.close())
     network.begin(this.#desk)
@@ -199,6 +202,7 @@ export class BrokerCore {
     })
     this.#balancer = balancer
     this.#teardown.add('retention', () => retention.stop())
+    this.#startScrubbing()
     this.#teardown.add(
       'retries',
       clock.every(DISK_FULL_RETRY_MS, () => void this.registry.retryDiskFull()),
@@ -207,6 +211,18 @@ export class BrokerCore {
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
     logger.info({ partitions: [...this.registry.all()].length }, 'the partitions are open')
+  }
+
+  #startScrubbing(): void {
+    const { clock, limits } = this.#options
+    if (limits.scrubBytesPerSecond === 0) return
+    const scrubber = new Scrubber({
+      copies: () => this.partitions(),
+      clock,
+      rate: new ByteRate(clock, limits.scrubBytesPerSecond),
+      intervalMs: limits.scrubIntervalMs,
+    })
+    this.#teardown.add('scrubber', () => scrubber.stop())
   }
 
   #onMetadata(): void {
@@ -264,6 +280,7 @@ export class BrokerCore {
       groupStates,
       groups: new RaftGroupTable(),
       ticks: new TickLoop(clock, RAFT_TICK_MS),
+      marks: new FlushedMarks(clock),
       transport: network,
       random,
       catchUp: new ByteRate(clock, limits.catchUpBytesPerSecond),

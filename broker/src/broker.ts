@@ -276,6 +276,8 @@ function coreLimits({ settings }: BrokerConfig): BrokerCoreLimits {
     indexCacheBytes: settings['index.cache.bytes'],
     catchUpBytesPerSecond: settings['replication.catch.up.bytes.per.second'],
     retentionCheckMs: settings['retention.check.ms'],
+    scrubBytesPerSecond: settings['log.scrub.bytes.per.second'],
+    scrubIntervalMs: settings['log.scrub.interval.ms'],
   }
 }
 

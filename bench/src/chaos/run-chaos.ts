@@ -48,6 +48,8 @@ export interface ChaosOptions {
 /** Longest time in which a cluster recovers from any fault, ms: the limit of a run unless it says otherwise. */
 export const HEALTH_TIMEOUT_MS = 60_000
 const RECORD_BYTES_MAX = 64 * 1024
+/** Segments are checked all the time: a flipped bit must be found before the next fault. */
+const SCRUB_SETTINGS = { 'log.scrub.interval.ms': '2000', 'log.scrub.bytes.per.second': String(20 * 1024 * 1024) }
 const TOPICS = [
   { name: 'alpha', partitionCount: 4, segmentBytes: 1024 * 1024 },
   { name: 'beta', partitionCount: 2, segmentBytes: 4 * 1024 * 1024 },
@@ -96,6 +98,7 @@ class ChaosRun {
       folder,
       hasProxy: brokerCount > 1,
       isNextLossy: () => random() < lossyChance,
+      settings: SCRUB_SETTINGS,
     })
     this.#cluster = cluster
     await this.#createTopics(cluster)

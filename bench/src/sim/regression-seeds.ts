@@ -20,4 +20,8 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   { seed: 6023, found: 'a late registration of a former run cost a healthy broker all its copies' },
   { seed: 8022, found: 'a broker with old metadata refused for ever whoever could have told it the news' },
   { seed: 377906565756, found: 'a full disk met before the log was open was taken for a failure that lasts' },
+  {
+    seed: 18,
+    found: 'a broker whose copy of the metadata was found damaged waited for that very copy to say it is renewed',
+  },
 ]

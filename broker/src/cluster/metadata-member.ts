@@ -160,8 +160,13 @@ export class MetadataMember {
    * that of another when the metadata says so. Errors: as Controller.renewReplica.
    */
   async renew({ topicId, partition, brokerId, generation }: LostReplica): Promise<void> {
-    const next = await this.controller.renewReplica(topicId, partition, { brokerId, generation })
-    if (topicId === METADATA_TOPIC_ID && brokerId === this.#options.environment.brokerId) await this.#renewTo(next)
+    const lost = { brokerId, generation }
+    const isOwnMetadata = topicId === METADATA_TOPIC_ID && brokerId === this.#options.environment.brokerId
+    if (isOwnMetadata && this.#whomToAsk().length > 0) {
+      // A command's answer waits until this broker has followed it, which it does not without the copy.
+      const next = await this.#registrar.renewMetadataCopy(lost)
+      await this.#renewTo(next.generation)
+    } else await this.controller.renewReplica(topicId, partition, lost)
   }
 
   /** Ends it: commands are refused, the log is closed cleanly. */

@@ -31,6 +31,8 @@ export interface Settings {
   readonly 'produce.timeout.max.ms': number
   readonly 'producer.id.expiration.ms': number
   readonly 'retention.check.ms': number
+  readonly 'log.scrub.bytes.per.second': number
+  readonly 'log.scrub.interval.ms': number
   readonly 'open.files.max': number
   readonly 'flush.concurrency.max': number
   readonly 'index.cache.bytes': number
@@ -153,6 +155,16 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     min: 100,
     max: 24 * HOUR_MS,
     doc: 'How often partitions are looked at for segments that may be deleted.',
+  }),
+  'log.scrub.bytes.per.second': integer({
+    default: 10 * MIB,
+    min: 0,
+    doc: 'Bytes a second that the broker reads to check its segments for damage that nobody has met, over all partitions; 0 turns the check off. What is damaged is rebuilt from the other copies.',
+  }),
+  'log.scrub.interval.ms': integer({
+    default: 24 * HOUR_MS,
+    min: 100,
+    doc: 'How long after the end of a check of a partition the next one is due. Those checked longest ago come first; after a start all are due. Where log.scrub.bytes.per.second does not suffice for that, it takes longer.',
   }),
   'open.files.max': integer({
     default: 512,

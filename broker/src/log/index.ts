@@ -15,6 +15,7 @@ export {
   LogSegmentCorruptError,
 } from './log-errors.ts'
 export type { ReadResult, TimestampHit } from './log-reader.ts'
+export type { ScrubCursor, ScrubStep } from './log-scrub.ts'
 export { OpenFileCache, type OpenFileCacheOptions } from './open-file-cache.ts'
 export { PartitionLog, type SegmentInfo } from './partition-log.ts'
 export type { RetentionResult } from './retention.ts'

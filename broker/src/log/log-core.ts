@@ -81,6 +81,8 @@ export interface PartitionLogOptions {
   readonly tails?: TailBudget
   readonly clock: LogClock
   readonly listener?: LogListener
+  /** The owner knows the log to be flushed at least up to here (exclusive): what is bad below is no torn tail. Default 0. */
+  readonly knownFlushedEnd?: number
   /**
    * The newest companion that still holds, at open and after a truncation with `replay`, before any {@link
    * onRecoveredBatch}; null when there is none: the owner then starts from nothing.

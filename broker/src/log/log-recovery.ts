@@ -51,7 +51,9 @@ export interface RecoveredLog {
 export async function recoverLog(core: LogCore): Promise<RecoveredLog> {
   const { directory, fileSystem } = core
   await fileSystem.makeDirectory(directory)
-  const facts = await readRecoveryFacts(directory, fileSystem)
+  const found = await readRecoveryFacts(directory, fileSystem)
+  const flushedEndOffset = Math.max(found.flushedEndOffset, core.options.knownFlushedEnd ?? 0)
+  const facts: RecoveryFacts = { ...found, flushedEndOffset }
   if (facts.checkpoint === null) return createLog(core, facts)
   return new Recovery(core, facts, facts.checkpoint).run()
 }

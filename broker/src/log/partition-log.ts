@@ -19,6 +19,7 @@ import { LogDiskFullError, LogError, LogIoError } from './log-errors.ts'
 import { deleteBelow, resetLog, truncateLog } from './log-maintenance.ts'
 import { LogReader, type ReadResult, type TimestampHit } from './log-reader.ts'
 import { recoverLog } from './log-recovery.ts'
+import { type ScrubCursor, type ScrubStep, scrubLog } from './log-scrub.ts'
 import { LogWriter } from './log-writer.ts'
 import { type RetentionResult, retentionStart } from './retention.ts'
 
@@ -189,6 +190,14 @@ export class PartitionLog {
     if (core.state.kind === 'failed' || core.state.kind === 'closed') return null
     const chunks = core.tail.read(from, endOffset, maxBytes, true)
     return chunks === null || chunks.length === 0 ? null : chunks
+  }
+
+  /**
+   * Checks what is on disk below the flushed end, a piece at a time: what fits into `buffer`, from `from` on, or from the
+   * log's start. May run beside everything else; see log-scrub.ts. Errors: LOG_SEGMENT_CORRUPT, LOG_CLOSED.
+   */
+  scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
+    return scrubLog(this.#core, from, buffer)
   }
 
   /**

@@ -147,6 +147,22 @@ test('damage that a read meets ends the copy: a leader is followed by another, a
   await rebuild(set, 1)
 })
 
+test('a leader of a silent group that is found damaged is missed, also when its last words are lost once', async () => {
+  const set = await filledSet()
+  const host = set.host(1)
+  assert.equal(set.leaderId, 1)
+  await set.run(10_000)
+  let lostCount = 0
+  set.onDeliver = ({ type, from }) => !(type === 'heartbeat' && from === 1 && lostCount++ < 2)
+  host.fileSystem.flipBit(LOG, 300)
+  await assert.rejects(set.at(1).read(0, 1 << 20), { code: 'NOT_LEADER_OR_FOLLOWER' })
+  await set.run(5000)
+  assert.equal(lostCount, 2, 'nothing else wakes the others')
+  assert.equal(set.leaderId, null)
+  await set.elected([2, 3])
+  await rebuild(set, 1)
+})
+
 test('a rebuild that is interrupted anywhere begins again, and never opens the copy that was given up', async () => {
   for (let step = 1, finished = false; !finished; step++) {
     const set = await filledSet()

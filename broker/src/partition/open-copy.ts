@@ -32,6 +32,8 @@ export async function openCopy<T extends LogOwner>(
   make: (log: PartitionLog, state: GroupState, producers: ProducerFollower) => T,
 ): Promise<T> {
   const { ticks, logger, groupStates } = environment
+  const key = groupKey(spec.topicId, spec.partition)
+  const stored = groupStates.get(key)
   const producers = new ProducerFollower(environment.limits.producerCountMax, () => ticks.clock.nowMs())
   // The log calls back while it is being opened, too, when there is no partition yet.
   let opened: T | null = null
@@ -43,6 +45,8 @@ export async function openCopy<T extends LogOwner>(
     openFiles: environment.openFiles,
     tails: environment.tails,
     clock: ticks.clock,
+    // Where the log is about to begin anew it says nothing of what is there.
+    knownFlushedEnd: stored === null || stored.resetTo !== null ? 0 : stored.flushedEnd,
     listener: {
       onStateChange: (state) => opened?.onLogState(state),
       onDamage: (error) => opened?.onDamage(error),
@@ -57,7 +61,7 @@ export async function openCopy<T extends LogOwner>(
   try {
     const state = await GroupState.open({
       store: groupStates,
-      key: groupKey(spec.topicId, spec.partition),
+      key,
       log,
       generation: spec.generation,
       nodeId: nodeIdOf(spec, environment),

@@ -5,6 +5,7 @@ import type { FlushScheduler } from '../log/flush-scheduler.ts'
 import type { OpenFileCache } from '../log/open-file-cache.ts'
 import type { TailBudget } from '../log/tail-cache.ts'
 import type { ByteRate } from '../replication/byte-rate.ts'
+import type { FlushedMarks } from '../replication/flushed-marks.ts'
 import type { GroupStateStore } from '../replication/group-state-store.ts'
 import type { RaftGroupTable } from '../replication/group-table.ts'
 import type { PeerTransport } from '../replication/peer-transport.ts'
@@ -23,6 +24,7 @@ export interface PartitionEnvironment {
   readonly groupStates: GroupStateStore
   readonly groups: RaftGroupTable
   readonly ticks: TickLoop
+  readonly marks: FlushedMarks
   readonly transport: PeerTransport
   /** Draws from [0, 1). */
   readonly random: () => number

@@ -7,11 +7,13 @@
  * Invariant: logStartOffset <= visibleEnd <= highWatermark <= logEndOffset; the high watermark never goes back.
  * Owner: the registry opens and closes it; the log's writer loop is the Raft group's persister.
  */
-import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
+import { InvariantError, invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
 import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
+import { LogClosedError, LogSegmentCorruptError } from '../log/log-errors.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
+import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
@@ -65,7 +67,7 @@ export class Partition implements LogOwner {
     producers: ProducerFollower,
   ) {
     const { topic, topicId, partition, config, initialVoters } = spec
-    const { brokerId, groups, transport, ticks, random, limits, catchUp } = environment
+    const { brokerId, groups, transport, ticks, marks, random, limits, catchUp } = environment
     this.topic = topic
     this.topicId = Buffer.from(topicId, 'hex')
     this.partition = partition
@@ -81,6 +83,7 @@ export class Partition implements LogOwner {
       groups,
       transport,
       ticks,
+      marks,
       catchUp,
       random,
       uncommittedBytesMax: limits.uncommittedBytesMax,
@@ -329,6 +332,23 @@ export class Partition implements LogOwner {
   }
 
   /**
+   * Checks a piece of what the copy has on disk, as of PartitionLog.scrub; damage ends the copy as if a reader had met it.
+   * Never rejects for what is wrong with the disk: that goes to the operators' log, and the check ends.
+   */
+  async scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
+    const ended: ScrubStep = { readBytes: 0, next: null }
+    if (this.#end !== null) return ended
+    try {
+      return await this.#log.scrub(from, buffer)
+    } catch (error) {
+      if (error instanceof InvariantError) throw error
+      const isTold = error instanceof LogSegmentCorruptError || error instanceof LogClosedError
+      if (!isTold) this.#environment.logger.error({ ...this.#name(), err: error }, 'the segments could not be checked')
+      return ended
+    }
+  }
+
+  /**
    * Stops: refuses clients with `reason`, waits for what is under way, and closes the log cleanly.
    *
    * Whoever waits for an acknowledgement gets it if the disk still takes it, else `reason`.
@@ -431,6 +451,7 @@ export class Partition implements LogOwner {
   /** The log is durable up to `endOffset`. */
   onFlushed(endOffset: number): void {
     this.#producers.state.noteDurable(endOffset)
+    this.#group.flushed()
     // Where acknowledgements do not wait for the disk, what may be read from a follower does.
     if (this.committedEnd > this.#announcedEnd) this.#notify()
   }

@@ -102,6 +102,17 @@ export class LogPersister {
     await state.update({ hardState: latest, flushedEnd: log.flushedEndOffset }).catch(() => undefined)
   }
 
+  /**
+   * Stores how far the log is flushed, if that is further than what is stored. Durable when it resolves.
+   *
+   * Not while the log is cut or begins anew: what is flushed then is about to go, and the mark was taken back before.
+   */
+  async storeFlushedEnd(): Promise<void> {
+    const { state, log } = this.#options
+    if (this.#exclusive || this.#failed || log.flushedEndOffset <= state.row.flushedEnd) return
+    await state.update({ flushedEnd: log.flushedEndOffset })
+  }
+
   /** Whether the log takes no appends for now; `resume` is called when it does. */
   #isHeldBack(): boolean {
     return this.#options.log.state.kind === 'disk-full'

@@ -30,8 +30,10 @@ import {
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ByteRate } from './byte-rate.ts'
 import { EntryBatches, entriesDefect, stampEntry } from './entry-codec.ts'
+import type { FlushedMarks, MarkedGroup } from './flushed-marks.ts'
 import type { GroupState } from './group-state.ts'
 import type { AddressedGroup, RaftGroupTable } from './group-table.ts'
+import { LastWords } from './last-words.ts'
 import { LogPersister } from './log-persister.ts'
 import { LossEvidence } from './loss-evidence.ts'
 import { planMembership } from './membership-plan.ts'
@@ -93,6 +95,7 @@ export interface RaftGroupOptions {
   readonly groups: RaftGroupTable
   readonly transport: PeerTransport
   readonly ticks: TickLoop
+  readonly marks: FlushedMarks
   /** Limits what is read back from files for followers. */
   readonly catchUp: ByteRate
   /** Draws from [0, 1). */
@@ -120,7 +123,7 @@ export interface ReplicaState {
 export type ReconcileResult = 'done' | 'under-way' | 'not-leader'
 
 /** See the file's header. Owner: the partition. */
-export class RaftGroup implements Ticked, AddressedGroup {
+export class RaftGroup implements Ticked, AddressedGroup, MarkedGroup {
   readonly key: string
   readonly nodeId: NodeId
   readonly #options: RaftGroupOptions
@@ -130,6 +133,7 @@ export class RaftGroup implements Ticked, AddressedGroup {
   readonly #persister: LogPersister
   readonly #liveness: PeerLiveness
   readonly #evidence: LossEvidence
+  readonly #lastWords: LastWords
   #softState: SoftState
   #ready = false
   #highWatermark: Offset
@@ -202,6 +206,7 @@ export class RaftGroup implements Ticked, AddressedGroup {
     this.#softState = { role: 'follower', leaderId: null, term: this.#node.term }
     this.#liveness = new PeerLiveness(ELECTION_TICKS, this.#node.endPosition)
     this.#evidence = new LossEvidence(ticks.clock)
+    this.#lastWords = new LastWords(ticks.clock, options.transport)
     this.#foundingTicksLeft = options.isPreferredFounder && this.#node.term === 0 ? FOUNDING_TICKS : 0
   }
 
@@ -367,6 +372,16 @@ export class RaftGroup implements Ticked, AddressedGroup {
     return this.#ticking
   }
 
+  /** The log is flushed further than before. */
+  flushed(): void {
+    if (!this.#stopped) this.#options.marks.moved(this)
+  }
+
+  storeFlushedEnd(): void {
+    if (this.#stopped) return
+    this.#persister.storeFlushedEnd().catch((error: unknown) => this.#fail(error))
+  }
+
   /** The log has no room: what is under way waits. */
   holdBack(): void {
     this.#persister.holdBack()
@@ -380,16 +395,27 @@ export class RaftGroup implements Ticked, AddressedGroup {
   /** Stops at once: this copy cannot vouch for itself any more. What is under way is not reported. */
   halt(): void {
     if (this.#stopped) return
-    this.#stopped = true
-    this.#options.ticks.remove(this)
-    this.#options.groups.unregister(this)
+    this.#stop()
+    const { role, term } = this.#softState
+    if (role !== 'leader') return
+    const { voters, votersOutgoing, learners } = this.members
+    const members = [...new Set([...voters, ...votersOutgoing, ...learners])].filter((node) => node !== this.nodeId)
+    this.#lastWords.say({ group: this.key, nodeId: this.nodeId, term, members })
   }
 
   /** Stops, once what is under way is durable (or is held back by a full disk). The log stays open. */
   async close(): Promise<void> {
     this.#drain()
     await this.#persister.close()
-    this.halt()
+    this.#stop()
+    this.#lastWords.stop()
+  }
+
+  #stop(): void {
+    this.#stopped = true
+    this.#options.ticks.remove(this)
+    this.#options.marks.forget(this)
+    this.#options.groups.unregister(this)
   }
 
   /** Other members on a broker: two while a copy is being replaced. */

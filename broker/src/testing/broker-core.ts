@@ -113,6 +113,8 @@ export class BrokerCore {
         indexCacheBytes: 64 * MIB,
         catchUpBytesPerSecond: 0,
         retentionCheckMs: 60_000,
+        scrubBytesPerSecond: 0,
+        scrubIntervalMs: 3_600_000,
       },
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
     })

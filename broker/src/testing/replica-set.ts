@@ -16,6 +16,7 @@ import type { LostReplica, PartitionEnvironment, PartitionSpec } from '../partit
 import type { Acks, ProduceOutcome } from '../partition/produce-outcome.ts'
 import { ByteRate } from '../replication/byte-rate.ts'
 import { entriesIn } from '../replication/entry-codec.ts'
+import { FlushedMarks } from '../replication/flushed-marks.ts'
 import { GroupStateStore } from '../replication/group-state-store.ts'
 import { RaftGroupTable } from '../replication/group-table.ts'
 import { brokerOfNode, type Replica } from '../replication/raft-ids.ts'
@@ -305,6 +306,7 @@ export class ReplicaSet {
 
   #gone(host: ReplicaHost): void {
     host.environment?.ticks.stop()
+    host.environment?.marks.stop()
     host.environment = null
     this.#wire = this.#wire.filter(({ from }) => brokerOfNode(from) !== host.brokerId)
     for (const other of this.hosts.values()) other.environment?.groups.peerLost(host.brokerId)
@@ -345,6 +347,7 @@ export class ReplicaSet {
       groupStates: await GroupStateStore.open(store),
       groups: new RaftGroupTable(),
       ticks: new TickLoop(this.clock, TICK_MS),
+      marks: new FlushedMarks(this.clock),
       transport: { send },
       random: this.random,
       catchUp: new ByteRate(this.clock, this.#options.catchUpBytesPerSecond ?? 0),

@@ -1,15 +1,13 @@
 /** Faults of one broker's disk: full, slow, failing, its files damaged, gone or old. */
-import { cp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
+import { cp, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isStratalogError } from '@stratalog/client'
-import { createConsumer } from '@stratalog/consumer'
 import type { ChaosBroker } from '../broker/chaos-broker.ts'
 import type { WatchedPartition } from '../broker/cluster-health.ts'
 import { type ActiveFault, type FaultContext, type FaultKind, pick, someLeader } from './fault.ts'
 
 const DISK = { brokersMin: 3, holdMsMin: 1000, holdMsMax: 6000 } as const
 
-/** Longest time until a damaged copy has been found or been read, ms. */
+/** Longest time until a flipped bit has been found, ms: a check of all segments takes seconds. */
 const FIND_TIMEOUT_MS = 60_000
 
 /** By name. */
@@ -55,39 +53,30 @@ export const DISK_FAULTS = {
   },
   'flip-down': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that is down; later it is to lead, and all is read',
+    text: 'a bit flips in a segment of a broker that is down; nobody reads it, the broker has to find it by itself',
     damages: true,
     holdMsMin: 100,
     holdMsMax: 1000,
     begin: async (context) => {
       const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
       const where = pick(context.random, context.partitions)
-      const generation = await generationOn(broker, where, context)
       await broker.kill()
-      const what = await flipBit(broker, where, context)
+      const flipped = await flipBit(broker, where, context)
       const end = async (): Promise<void> => {
         await broker.start()
-        await readFrom(broker, where, generation, context)
+        await replaced(flipped)
       }
-      return { detail: `broker ${broker.brokerId}: ${what}`, end }
+      return { detail: `broker ${broker.brokerId}: ${describeFlip(flipped)}`, end }
     },
   },
   'flip-up': {
     ...DISK,
-    text: 'a bit flips in a segment of a broker that runs; later it is killed, is to lead, and all is read',
+    text: 'a bit flips in a segment of a broker that runs; nobody reads it, the broker has to find it by itself',
     damages: true,
     begin: async (context) => {
       const broker = context.cluster.broker(pick(context.random, context.cluster.ids))
-      const where = pick(context.random, context.partitions)
-      const generation = await generationOn(broker, where, context)
-      const what = await flipBit(broker, where, context)
-      const end = async (): Promise<void> => {
-        // What the broker still has in memory is right; the disk is read once it has lost that.
-        await broker.kill()
-        await broker.start()
-        await readFrom(broker, where, generation, context)
-      }
-      return { detail: `broker ${broker.brokerId}: ${what}`, end }
+      const flipped = await flipBit(broker, pick(context.random, context.partitions), context)
+      return { detail: `broker ${broker.brokerId}: ${describeFlip(flipped)}`, end: () => replaced(flipped) }
     },
   },
   truncate: {
@@ -178,62 +167,55 @@ async function someSegment(
   return filled.length === 0 ? null : pick(context.random, filled)
 }
 
-async function flipBit(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<string> {
+/** A byte of a segment, as it was left with one bit flipped. */
+interface FlippedBit {
+  readonly path: string
+  readonly position: number
+  readonly bit: number
+  readonly byte: number
+}
+
+/** Null when there is nothing to flip. */
+async function flipBit(
+  broker: ChaosBroker,
+  where: WatchedPartition,
+  context: FaultContext,
+): Promise<FlippedBit | null> {
   const segment = await someSegment(broker, where, context)
-  if (segment === null) return 'nothing to flip'
+  if (segment === null) return null
+  const { path } = segment
   const position = Math.floor(context.random() * segment.bytes)
   const bit = Math.floor(context.random() * 8)
-  const file = await open(segment.path, 'r+')
+  const file = await open(path, 'r+')
   try {
     const byte = Buffer.alloc(1)
     await file.read(byte, 0, 1, position)
     byte[0]! ^= 1 << bit
     await file.write(byte, 0, 1, position)
+    return { path, position, bit, byte: byte[0]! }
   } finally {
     await file.close()
   }
-  return `bit ${bit} of byte ${position} of ${segment.path}`
 }
 
-async function described({ topic, partition }: WatchedPartition, { cluster }: FaultContext) {
-  const partitions = await cluster.client.admin.describePartitions({ topics: [topic] }, { timeoutMs: 5000 })
-  return partitions.find((each) => each.partition === partition)
+function describeFlip(flipped: FlippedBit | null): string {
+  return flipped === null ? 'nothing to flip' : `bit ${flipped.bit} of byte ${flipped.position} of ${flipped.path}`
 }
 
-async function generationOn(broker: ChaosBroker, where: WatchedPartition, context: FaultContext): Promise<number> {
-  const partition = await described(where, context)
-  return partition?.replicas.find(({ brokerId }) => brokerId === broker.brokerId)?.generation ?? 0
-}
-
-/**
- * Makes the broker lead and reads the whole partition, so that damage is met: nobody looks for it otherwise, and damage
- * of another copy meanwhile would be one too many. A copy of a later generation has been rebuilt: the damage was found.
- */
-async function readFrom(
-  broker: ChaosBroker,
-  where: WatchedPartition,
-  generation: number,
-  context: FaultContext,
-): Promise<void> {
-  const { cluster } = context
+/** Waits until the flipped byte is no more: found, and its copy given up, or cut off with the log. */
+async function replaced(flipped: FlippedBit | null): Promise<void> {
+  if (flipped === null) return
   const deadlineMs = performance.now() + FIND_TIMEOUT_MS
-  for (;;) {
-    try {
-      if ((await generationOn(broker, where, context)) > generation) return
-      if ((await described(where, context))?.leaderId === broker.brokerId) break
-      await cluster.client.admin.transferLeader(where.topic, where.partition, broker.brokerId, { timeoutMs: 5000 })
-    } catch (error) {
-      if (!isStratalogError(error)) throw error
-    }
-    if (performance.now() > deadlineMs) {
-      throw new Error(`broker ${broker.brokerId} does not come to lead ${where.topic}-${where.partition}`)
-    }
+  while ((await byteAt(flipped)) === flipped.byte) {
+    if (performance.now() > deadlineMs) throw new Error(`${describeFlip(flipped)} has not been found`)
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
-  await using consumer = createConsumer(cluster.client, { stallTimeoutMs: 5000 })
-  const what = { partitions: [where], from: 'earliest', until: 'end' } as const
-  const subscription = await consumer.assign(what, { signal: AbortSignal.timeout(FIND_TIMEOUT_MS) })
-  for await (const _ of subscription.batches());
+}
+
+/** Null when the file is gone or shorter. */
+async function byteAt({ path, position }: FlippedBit): Promise<number | null> {
+  const bytes = await readFile(path).catch(() => null)
+  return bytes?.[position] ?? null
 }
 
 async function cutSegment(broker: ChaosBroker, context: FaultContext): Promise<string> {

@@ -39,7 +39,7 @@ export class Healing {
     await this.#await(() => this.#operator.problem())
     // What was acknowledged before must not have been the last that anybody could write.
     this.#clients.probe()
-    await this.#await(() => this.#operator.problem() ?? this.#clientProblem())
+    await this.#await(() => this.#operator.problem() ?? this.#clientProblem() ?? this.#damageProblem())
     const tookMs = world.now - fromMs
     if (world.violation === null) this.#finish()
     return tookMs
@@ -98,7 +98,8 @@ export class Healing {
             () => `broker ${broker.id} has ${group} up to ${end} after healing; committed is ${ledger.end}`,
           )
         }
-        this.#holdIdentical(group)
+        const differing = this.#differing(group)
+        hold(differing === null, 'replicas-identical', () => `${group}: ${differing}`)
       }
       for (const partition of this.#clients.partitions) {
         if (!partition.recorded || this.#clients.isGone(partition)) continue
@@ -114,8 +115,19 @@ export class Healing {
     }
   }
 
-  /** Byte for byte, whatever the segments they are in. */
-  #holdIdentical(group: string): void {
+  /** Copies that were damaged on purpose and whose damage nobody has found yet: reading, or the check that runs beside. */
+  #damageProblem(): string | null {
+    for (const broker of this.#cluster.brokers.values()) {
+      for (const group of broker.damagedGroups) {
+        const differing = this.#operator.isGone(group) || !isOpen(broker, group) ? null : this.#differing(group)
+        if (differing !== null) return `the damage of ${group} on broker ${broker.id} is not repaired: ${differing}`
+      }
+    }
+    return null
+  }
+
+  /** Whether copies differ, byte for byte, whatever the segments they are in; null when they do not. */
+  #differing(group: string): string | null {
     let first: { readonly id: number; readonly bytes: Buffer } | null = null
     for (const broker of this.#cluster.brokers.values()) {
       const directory = broker.directoryOf(group)
@@ -124,11 +136,11 @@ export class Healing {
       const files = fileSystem.namesIn(directory).filter((name) => name.endsWith('.log'))
       const bytes = Buffer.concat(files.map((name) => fileSystem.contentOf(`${directory}/${name}`)))
       first ??= { id: broker.id, bytes }
-      const { id } = first
       // One may have been handed the log from a later offset on.
       const same = first.bytes.length === bytes.length ? first.bytes.equals(bytes) : endsAlike(first.bytes, bytes)
-      hold(same, 'replicas-identical', () => `${group}: brokers ${id} and ${broker.id} hold other bytes`)
+      if (!same) return `brokers ${first.id} and ${broker.id} hold other bytes`
     }
+    return null
   }
 }
 
@@ -137,7 +149,7 @@ function endsAlike(a: Buffer, b: Buffer): boolean {
   return length > 0 && a.subarray(a.length - length).equals(b.subarray(b.length - length))
 }
 
-/** Whether the broker has a copy of the group that it vouches for. */
+/** Whether the broker has a copy of the group. */
 function isOpen(broker: SimBroker, group: string): boolean {
-  return !broker.isDamaged(group) && [...broker.partitions()].some((partition) => groupOf(partition) === group)
+  return [...broker.partitions()].some((partition) => groupOf(partition) === group)
 }

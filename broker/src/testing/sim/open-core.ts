@@ -68,6 +68,8 @@ export async function openCore(
       indexCacheBytes: MEBIBYTE,
       catchUpBytesPerSecond: 100 * MEBIBYTE,
       retentionCheckMs: 60_000,
+      scrubBytesPerSecond: MEBIBYTE,
+      scrubIntervalMs: 5000,
     },
     logger: {
       info: (fields, message) => broker.log('info', fields, message),

@@ -177,6 +177,11 @@ export class SimBroker {
     return this.#damaged.has(group)
   }
 
+  /** Groups whose copy here was damaged on purpose and has not been given up since. */
+  get damagedGroups(): ReadonlySet<string> {
+    return this.#damaged
+  }
+
   /** Bytes of the copy are about to be destroyed. */
   damage(group: string): void {
     this.#damaged.add(group)

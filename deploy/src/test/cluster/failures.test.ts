@@ -142,6 +142,33 @@ test('damaged segments of one replica are rebuilt, wherever the damage is, and t
   await cluster.checkAll(TOPIC)
 })
 
+test('a bit flipped in a replica that nobody reads is found by the broker itself, and the copy is rebuilt', async () => {
+  await using cluster = await TestCluster.start(3, {
+    'log.scrub.interval.ms': '500',
+    'log.scrub.bytes.per.second': '100000000',
+  })
+  await cluster.createTopic(TOPIC)
+  await cluster.send(TOPIC, 2000)
+  await cluster.healthy()
+  const leader = await leaderOf(cluster, 0)
+  const victim = [1, 2, 3].find((id) => id !== leader)!
+  flipBit(segmentOf(folderOf(cluster, victim, 0)), 0.5)
+  await cluster.until(
+    async () => (await generations(cluster, victim))[0] === 1,
+    () => `the copy on broker ${victim} was not replaced`,
+  )
+  await cluster.healthy()
+  await cluster.until(
+    async () => {
+      const logs = [1, 2, 3].map((id) => readFileSync(segmentOf(folderOf(cluster, id, 0))))
+      return logs.every((log) => log.equals(logs[0]!))
+    },
+    () => 'the replicas differ',
+  )
+  assert.equal(await leaderOf(cluster, 0), leader)
+  await cluster.checkAll(TOPIC)
+})
+
 test('a broker paused past the election timeout neither serves nor acknowledges when it goes on', async () => {
   await using cluster = await TestCluster.start()
   await cluster.createTopic(TOPIC)
