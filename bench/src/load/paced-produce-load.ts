@@ -20,17 +20,34 @@ export async function pacedProduceLoad(job: LoadJob): Promise<Record<string, Lat
   const produce = new LatencyHistogram()
   const delay = new LatencyHistogram()
   await using producer = createProducer({ bootstrap: job.bootstrap }, { lingerMs: 0 })
-  const sending: Promise<void>[] = []
   let failure: Error | null = null
   let sequence = 0
-  const send = async (startNs: number): Promise<void> => {
+  let outstanding = 0
+  let onIdle = (): void => undefined
+  const idle = new Promise<void>((resolve) => {
+    onIdle = resolve
+  })
+  const ended = (): void => {
+    if (--outstanding === 0 && sequence === job.recordCount) onIdle()
+  }
+  // Of records that are answered nothing is kept: millions of them would make the collector what is measured.
+  const send = (startNs: number): void => {
     const current = sequence++
+    outstanding++
     const dueNs = startNs + schedule.dueNs(current)
     const value = Buffer.from(pool.value(current))
     stampDue(value, dueNs)
     if (current >= warmUpCount) delay.record(nowNs() - dueNs)
-    await producer.send({ topic: job.topic, partition: current % job.partitionCount, value })
-    if (current >= warmUpCount) produce.record(nowNs() - dueNs)
+    producer.send({ topic: job.topic, partition: current % job.partitionCount, value }).then(
+      () => {
+        if (current >= warmUpCount) produce.record(nowNs() - dueNs)
+        ended()
+      },
+      (error: Error) => {
+        failure ??= error
+        ended()
+      },
+    )
   }
   await producer.client.admin.describeTopics([job.topic])
   const startNs = nowNs() + LEAD_NS
@@ -38,15 +55,9 @@ export async function pacedProduceLoad(job: LoadJob): Promise<Record<string, Lat
   await pace({ startNs, intervalNs: schedule.groupNs, count: turns }, () => {
     if (failure !== null) throw failure
     const now = nowNs()
-    while (sequence < job.recordCount && startNs + schedule.dueNs(sequence) <= now) {
-      sending.push(
-        send(startNs).catch((error: Error) => {
-          failure ??= error
-        }),
-      )
-    }
+    while (sequence < job.recordCount && startNs + schedule.dueNs(sequence) <= now) send(startNs)
   })
-  await Promise.all(sending)
+  if (outstanding > 0) await idle
   if (failure !== null) throw failure
   if (sequence !== job.recordCount) throw new Error(`sent ${sequence} of ${job.recordCount} records`)
   return { produce: produce.summary(), sendDelay: delay.summary() }
