@@ -4,7 +4,7 @@
  */
 import type { Partition } from '../partition/partition.ts'
 import type { Clock } from '../replication/tick-loop.ts'
-import { bestSuccessor } from './leadership-transfers.ts'
+import { bestSuccessor } from './successors.ts'
 
 /** What handing over rests on. */
 export interface HandOverOptions {

@@ -11,6 +11,7 @@ import type { ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import { wantedCopies } from './replica-reconciler.ts'
+import { canTakeOver } from './successors.ts'
 
 /** What a balancer needs of a partition that this broker leads. */
 export interface BalancedPartition {
@@ -76,7 +77,7 @@ export class LeaderBalancer {
       const order = (wanted.target ?? wanted.replicas).map((replica) => replica.brokerId)
       const candidates = partition
         .replicaStates()
-        .filter(({ role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp)
+        .filter(canTakeOver)
         .map(({ nodeId }) => nodeId)
         .filter((node) => brokerOfNode(node) !== brokerId && !isLeaving(now, brokerOfNode(node)))
         .sort((a, b) => order.indexOf(brokerOfNode(a)) - order.indexOf(brokerOfNode(b)))

@@ -6,7 +6,6 @@
  * Owner: the cluster status.
  */
 import { StratalogError } from '@stratalog/proto'
-import type { NodeId } from 'raft-ts'
 import type { MetadataImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
@@ -16,6 +15,7 @@ import { brokerOfNode } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import type { PartitionLeader } from './cluster-view.ts'
 import type { RequestHandler } from './peer-desk.ts'
+import { canTakeOver } from './successors.ts'
 
 /** What transfers rest on. */
 export interface LeadershipTransfersOptions {
@@ -96,7 +96,7 @@ export class LeadershipTransfers {
     const { brokerId } = this.#options
     const { toBrokerId } = order
     const others = partition.replicaStates().filter(({ nodeId }) => brokerOfNode(nodeId) !== brokerId)
-    const able = others.filter(({ role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp)
+    const able = others.filter(canTakeOver)
     if (toBrokerId === null) {
       const chosen = able.find(({ nodeId }) => brokerOfNode(nodeId) === preferred) ?? able[0]
       if (chosen !== undefined) return chosen
@@ -129,20 +129,6 @@ export class LeadershipTransfers {
     const topic = this.#options.image().topicsById.get(topicId)?.name ?? topicId
     return new StratalogError(code, message, { topic, partition })
   }
-}
-
-/** The voter that could take over best: alive and level with the leader; null when there is none, or this is no leader. */
-export function bestSuccessor(
-  partition: Pick<Partition, 'replicaStates'>,
-  brokerId: number,
-  mayLead: (brokerId: number) => boolean,
-): NodeId | null {
-  const able = partition
-    .replicaStates()
-    .filter(({ role, isLive, isCaughtUp }) => role === 'voter' && isLive && isCaughtUp)
-    .filter(({ nodeId }) => brokerOfNode(nodeId) !== brokerId && mayLead(brokerOfNode(nodeId)))
-    .sort((a, b) => b.matchOffset - a.matchOffset)
-  return able[0]?.nodeId ?? null
 }
 
 function defectOf(state: ReplicaState | undefined): string {

@@ -23,7 +23,6 @@ import type { Replica } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { isLeaving } from './leader-balancer.ts'
-import { bestSuccessor } from './leadership-transfers.ts'
 import { MetadataCopy } from './metadata-copy.ts'
 import { MetadataKeeper } from './metadata-keeper.ts'
 import { type Acquaintance, ASK_REQUEST, decodeAcquaintance, planMetadataStart } from './metadata-start.ts'
@@ -35,6 +34,7 @@ import {
   type Registration,
   type RenewedCopy,
 } from './registration.ts'
+import { bestSuccessor } from './successors.ts'
 
 /** What a member is made of. */
 export interface MetadataMemberOptions {
