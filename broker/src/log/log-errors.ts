@@ -30,8 +30,7 @@ export class LogIoError extends LogError {
   override readonly name = 'LogIoError'
   readonly code = 'LOG_IO_FAILED'
   readonly retriable = false
-  readonly hint =
-    'Check the disk (kernel log, SMART). The broker opens the copy anew by itself, with what was synced.'
+  readonly hint = 'Check the disk (kernel log, SMART). The broker opens the copy anew by itself, with what was synced.'
   readonly path: string
   /** Such as `datasync` or `write`. */
   readonly operation: string
