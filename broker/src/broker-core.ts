@@ -39,8 +39,8 @@ import { TickLoop } from './replication/tick-loop.ts'
 import { Teardown } from './teardown.ts'
 
 const RAFT_TICK_MS = 100
-/** How often partitions are tried that a full disk kept from being opened. */
-const DISK_FULL_RETRY_MS = 2000
+/** How often it is looked whether copies that are out are to be tried again. */
+const REPAIR_MS = 2000
 /** See the file's header. */
 export class BrokerCore {
   readonly registry: PartitionRegistry
@@ -185,6 +185,13 @@ export class BrokerCore {
     this.#teardown.add('marks', () => this.environment.marks.stop())
     this.#teardown.add('peers', () => network.close())
     this.#teardown.add('metadata', () => this.#member.close())
+    this.#teardown.add(
+      'repairs',
+      clock.every(REPAIR_MS, () => {
+        void this.#member.repair()
+        void this.registry.repair()
+      }),
+    )
     network.begin(this.#desk)
     network.setPeers(this.#directory.addresses())
     const registration = await this.#member.enter()
@@ -203,10 +210,6 @@ export class BrokerCore {
     this.#balancer = balancer
     this.#teardown.add('retention', () => retention.stop())
     this.#startScrubbing()
-    this.#teardown.add(
-      'retries',
-      clock.every(DISK_FULL_RETRY_MS, () => void this.registry.retryDiskFull()),
-    )
     this.#teardown.add('leader balancer', () => balancer.close())
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())

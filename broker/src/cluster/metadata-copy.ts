@@ -10,6 +10,7 @@ import {
   METADATA_TOPIC,
   METADATA_TOPIC_ID,
 } from '../controller/metadata-topic.ts'
+import type { FailedCopy } from '../partition/open-copy.ts'
 import { Partition } from '../partition/partition.ts'
 import { partitionDirectory } from '../partition/partition-folder.ts'
 import type { PartitionEnvironment } from '../partition/partition-types.ts'
@@ -71,6 +72,14 @@ export class MetadataCopy {
     return this.#partition
   }
 
+  /** Opens the copy anew that has failed, without what was not flushed. Errors: those of Partition.open; it may be tried again. */
+  async reopen(): Promise<Partition> {
+    const failed = this.#partition.failedCopy()
+    await this.#partition.close(new StratalogError('SHUTTING_DOWN', 'the metadata log is being opened anew'))
+    this.#partition = await openPartition(this.#options, this.#generation, null, failed)
+    return this.#partition
+  }
+
   /** Closes it cleanly. */
   async close(): Promise<void> {
     await this.#partition.close(new StratalogError('SHUTTING_DOWN'))
@@ -81,6 +90,7 @@ async function openPartition(
   { environment, directory }: MetadataCopyOptions,
   generation: number,
   initialVoters: readonly Replica[] | null,
+  failed: FailedCopy | null = null,
 ): Promise<Partition> {
   await environment.fileSystem.makeDirectory(directory)
   const spec = {
@@ -92,5 +102,5 @@ async function openPartition(
     config: METADATA_PARTITION_CONFIG,
     directory: partitionDirectory(directory, METADATA_TOPIC, METADATA_PARTITION),
   }
-  return await Partition.open(spec, environment)
+  return await Partition.open(spec, environment, failed)
 }

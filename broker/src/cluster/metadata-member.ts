@@ -6,7 +6,7 @@
  * the group, or the controllers when the broker registered.
  * Owner: the broker's core.
  */
-import { isStratalogError, StratalogError } from '@stratalog/proto'
+import { InvariantError, isStratalogError, StratalogError } from '@stratalog/proto'
 import { CONTROLLER_REQUEST } from '../controller/command-sender.ts'
 import type { BrokerRegistration } from '../controller/commands.ts'
 import { Controller } from '../controller/controller.ts'
@@ -18,6 +18,7 @@ import { PartitionReplicatedLog } from '../controller/partition-replicated-log.t
 import type { Partition } from '../partition/partition.ts'
 import { publicError } from '../partition/partition-errors.ts'
 import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'
+import { RepairSchedule } from '../partition/repair-schedule.ts'
 import type { PeerAddress, PeerIdentity, PeerNetwork } from '../peer/peer-port.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { Clock } from '../replication/tick-loop.ts'
@@ -78,12 +79,14 @@ export class MetadataMember {
   #controller: Controller | null = null
   #keeper: MetadataKeeper | null = null
   #renewing: Promise<void> = Promise.resolve()
+  readonly #repairs: RepairSchedule
   /** Addresses that came with the registration, for as long as the image is behind it. */
   introduced: ReadonlyMap<number, PeerAddress> = new Map()
 
   constructor(options: MetadataMemberOptions) {
     const { clock, network, environment } = options
     this.#options = options
+    this.#repairs = new RepairSchedule(options.random)
     const { logger } = environment
     this.#registrar = new Registrar({ clock, peers: network, addresses: () => this.#whomToAsk(), logger })
   }
@@ -169,6 +172,12 @@ export class MetadataMember {
     } else await this.controller.renewReplica(topicId, partition, lost)
   }
 
+  /** Opens the copy anew if an error of the disk has ended it, and its turn has come; to be called every few seconds. */
+  repair(): Promise<void> {
+    this.#renewing = this.#renewing.catch(() => undefined).then(() => this.#repair())
+    return this.#renewing
+  }
+
   /** Ends it: commands are refused, the log is closed cleanly. */
   async close(): Promise<void> {
     this.#registrar.close()
@@ -177,6 +186,21 @@ export class MetadataMember {
     await this.#group?.close()
     await this.#renewing
     await this.#copy?.close()
+  }
+
+  async #repair(): Promise<void> {
+    const { clock, environment } = this.#options
+    const copy = this.#copy
+    if (copy === null || this.#group === null || copy.partition.failedCopy() === null) return
+    if (!this.#repairs.isDue(METADATA_TOPIC, clock.nowMs())) return
+    const name = { topic: METADATA_TOPIC, partition: METADATA_PARTITION }
+    try {
+      this.group.useLog(new PartitionReplicatedLog(await copy.reopen()))
+      environment.logger.info(name, 'a copy that has failed is open again')
+    } catch (error) {
+      if (error instanceof InvariantError) throw error
+      environment.logger.error({ ...name, err: error }, 'the partition could not be opened')
+    }
   }
 
   /** Opens the copy; one that is damaged is given up for the next, if there are others to fill it. */

@@ -84,6 +84,11 @@ export interface PartitionLogOptions {
   /** The owner knows the log to be flushed at least up to here (exclusive): what is bad below is no torn tail. Default 0. */
   readonly knownFlushedEnd?: number
   /**
+   * A write or sync behind the flushed end has failed in this process: what the page cache shows there is cut off, sound as
+   * it may look. Default false: what a killed process has left is kept.
+   */
+  readonly dropUnflushed?: boolean
+  /**
    * The newest companion that still holds, at open and after a truncation with `replay`, before any {@link
    * onRecoveredBatch}; null when there is none: the owner then starts from nothing.
    */

@@ -25,13 +25,12 @@ export abstract class LogError extends Error {
   abstract readonly hint: string
 }
 
-/** A write or sync failed. The log has failed for ever: nothing is acknowledged after it, no sync is tried again. */
+/** A write or sync failed. This log has failed for ever: nothing is acknowledged after it, no sync is tried again. */
 export class LogIoError extends LogError {
   override readonly name = 'LogIoError'
   readonly code = 'LOG_IO_FAILED'
   readonly retriable = false
-  readonly hint =
-    'Check the disk (kernel log, SMART). Restart the broker when it is sound; recovery keeps what was synced.'
+  readonly hint = 'Check the disk (kernel log, SMART). The broker opens the copy anew by itself, with what was synced.'
   readonly path: string
   /** Such as `datasync` or `write`. */
   readonly operation: string

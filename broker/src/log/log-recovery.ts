@@ -248,6 +248,7 @@ class Recovery {
   #visit(segment: Segment, buffer: Buffer, at: number, sizeBytes: number): string | null {
     const core = this.#core
     const baseOffset = segment.endOffset
+    if (core.options.dropUnflushed === true && baseOffset >= this.#facts.flushedEndOffset) return 'its sync has failed'
     const fault = batchFault(buffer, at, sizeBytes, baseOffset, core.epochs.latestEpoch)
     if (fault !== null) return fault
     core.epochs.assign(toLeaderEpoch(leaderEpochOf(buffer, at)), baseOffset)

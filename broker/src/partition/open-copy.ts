@@ -25,11 +25,19 @@ export interface LogOwner {
   onFlushed(endOffset: number): void
 }
 
+/** A copy that failed in this process, closed to be opened anew. */
+export interface FailedCopy {
+  readonly generation: number
+  /** Of its log, exclusive: behind it nothing is trusted. */
+  readonly flushedEnd: number
+}
+
 /** Opens log and stored state, and hands them to `make`; closes the log again when that fails. */
 export async function openCopy<T extends LogOwner>(
   spec: PartitionSpec,
   environment: PartitionEnvironment,
   make: (log: PartitionLog, state: GroupState, producers: ProducerFollower) => T,
+  failed: FailedCopy | null,
 ): Promise<T> {
   const { ticks, logger, groupStates } = environment
   const key = groupKey(spec.topicId, spec.partition)
@@ -46,7 +54,9 @@ export async function openCopy<T extends LogOwner>(
     tails: environment.tails,
     clock: ticks.clock,
     // Where the log is about to begin anew it says nothing of what is there.
-    knownFlushedEnd: stored === null || stored.resetTo !== null ? 0 : stored.flushedEnd,
+    knownFlushedEnd:
+      stored === null || stored.resetTo !== null ? 0 : Math.max(stored.flushedEnd, failed?.flushedEnd ?? 0),
+    dropUnflushed: failed !== null,
     listener: {
       onStateChange: (state) => opened?.onLogState(state),
       onDamage: (error) => opened?.onDamage(error),
@@ -66,6 +76,7 @@ export async function openCopy<T extends LogOwner>(
       generation: spec.generation,
       nodeId: nodeIdOf(spec, environment),
       initialVoters: spec.initialVoters?.map(nodeOfReplica) ?? null,
+      mustStore: failed !== null,
     })
     opened = make(log, state, producers)
   } catch (error) {

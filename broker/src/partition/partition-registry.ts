@@ -6,18 +6,20 @@
  * Owner: the broker's core.
  */
 import { join } from 'node:path'
-import { InvariantError, invariant, StratalogError, topicPartitionKey } from '@stratalog/proto'
+import { InvariantError, invariant, isStratalogError, StratalogError, topicPartitionKey } from '@stratalog/proto'
 import { SerialQueue } from '../log/serial-queue.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { cleanUpReplica, cleanUpTopic, type DeletedTopic, loadDeletedTopics } from './deleted-topics.ts'
+import type { FailedCopy } from './open-copy.ts'
 import { Partition } from './partition.ts'
 import type { PartitionConfig } from './partition-config.ts'
 import { folderOfCopy } from './partition-copy.ts'
 import { openingError } from './partition-errors.ts'
 import { isDeletedFolder, namesIn, partitionDirectory } from './partition-folder.ts'
 import type { PartitionEnvironment } from './partition-types.ts'
+import { RepairSchedule } from './repair-schedule.ts'
 import { runBounded } from './run-bounded.ts'
 
 /** Partitions opened at once: enough to keep a disk busy, few enough for the thread pool. */
@@ -72,6 +74,8 @@ interface TopicEntry {
   readonly places: Map<number, Partition | Closed>
   /** Of the copies that are open here, or could not be opened. */
   readonly generations: Map<number, number>
+  /** Of the copies that have failed since they were opened and are not open again. */
+  readonly failed: Map<number, FailedCopy>
 }
 
 /** A copy that is not open. */
@@ -80,6 +84,8 @@ interface Closed {
   readonly error: StratalogError
   /** What clients are told: where others hold the partition too, to look for its leader. */
   readonly shown: StratalogError
+  /** Whether the disk kept it from being opened: another time it may not. */
+  readonly mayPass: boolean
 }
 
 /** See the file's header. */
@@ -89,10 +95,12 @@ export class PartitionRegistry {
   readonly #listeners = new Set<() => void>()
   /** Comings and goings, one at a time: a partition must not be opened twice. */
   readonly #changes = new SerialQueue()
+  readonly #repairs: RepairSchedule
   #strayFolders: readonly string[] = []
 
   constructor(options: PartitionRegistryOptions) {
     this.#options = options
+    this.#repairs = new RepairSchedule(options.environment.random)
   }
 
   /** Folders below `topics/` that belong to no known topic: left alone. */
@@ -220,6 +228,8 @@ export class PartitionRegistry {
     if (found === undefined || place === undefined) return
     const { topic, entry } = found
     entry.places.delete(partition)
+    entry.failed.delete(partition)
+    this.#repairs.forget(groupKey(topicId, partition))
     this.#notify()
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition })
     const name = { topic, topicId, partition }
@@ -234,7 +244,8 @@ export class PartitionRegistry {
     const place = entry.places.get(partition)
     const text = 'this copy is being rebuilt'
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', text, { topic, partition })
-    entry.places.set(partition, { error: reason, shown: reason })
+    entry.places.set(partition, { error: reason, shown: reason, mayPass: false })
+    entry.failed.delete(partition)
     this.#notify()
     if (place instanceof Partition) {
       await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
@@ -257,19 +268,45 @@ export class PartitionRegistry {
     this.#notify()
   }
 
-  /** Opens partitions anew that could not be opened because their disk was full; resolves when each was tried. */
-  retryDiskFull(): Promise<void> {
-    return this.#changes.run(() => this.#retryDiskFull())
+  /**
+   * Opens copies anew that a full disk, or an error of the disk, kept from being opened, or that have failed since: the latter
+   * without what was not flushed. Resolves when each whose turn it is was tried; to be called every few seconds.
+   */
+  repair(): Promise<void> {
+    return this.#changes.run(() => this.#repair())
   }
 
-  async #retryDiskFull(): Promise<void> {
-    const assignments: TopicAssignment[] = []
-    for (const { places, assignment } of this.#topics.values()) {
-      const full = [...places].filter(([, place]) => !(place instanceof Partition) && place.error.code === 'DISK_FULL')
-      for (const [partition] of full) places.delete(partition)
-      if (full.length > 0) assignments.push(assignment)
+  async #repair(): Promise<void> {
+    const nowMs = this.#options.environment.ticks.clock.nowMs()
+    const assignments = new Set<TopicAssignment>()
+    for (const entry of this.#topics.values()) {
+      for (const [partition, place] of [...entry.places]) {
+        if (!this.#isToBeTried(entry, partition, place, nowMs)) continue
+        if (place instanceof Partition) await this.#closeFailed(entry, place)
+        entry.places.delete(partition)
+        assignments.add(entry.assignment)
+      }
     }
-    if (assignments.length > 0) await this.#openAll(assignments)
+    if (assignments.size > 0) await this.#openAll([...assignments])
+  }
+
+  #isToBeTried(entry: TopicEntry, partition: number, place: Partition | Closed, nowMs: number): boolean {
+    if (place instanceof Partition) {
+      if (place.failedCopy() === null) return false
+    } else if (place.error.code === 'DISK_FULL') return true
+    else if (!place.mayPass) return false
+    return this.#repairs.isDue(groupKey(entry.assignment.topicId, partition), nowMs)
+  }
+
+  async #closeFailed(entry: TopicEntry, place: Partition): Promise<void> {
+    const failed = place.failedCopy()
+    invariant(failed !== null, 'a copy that has not failed stays open')
+    const error = place.problem() ?? new StratalogError('STORAGE_ERROR')
+    const { topic, partition } = place
+    entry.failed.set(partition, failed)
+    entry.places.set(partition, { error, shown: error, mayPass: true })
+    this.#notify()
+    await this.#attempt({ topic }, 'a copy that has failed was not closed cleanly', () => place.close(error))
   }
 
   async #openAll(assignments: readonly TopicAssignment[]): Promise<void> {
@@ -283,7 +320,10 @@ export class PartitionRegistry {
       const own = copyOf(this.#options.environment.brokerId, placed.replicas, placed.target)
       if (own === null) return
       entry.generations.set(partition, own.generation)
-      entry.places.set(partition, await this.#open(assignment, { partition, ...placed }, own))
+      const failed = entry.failed.get(partition) ?? null
+      const place = await this.#open(assignment, { partition, ...placed }, own, failed)
+      if (place instanceof Partition) entry.failed.delete(partition)
+      entry.places.set(partition, place)
     })
     this.#notify()
   }
@@ -297,6 +337,7 @@ export class PartitionRegistry {
       partitionCount,
       places: new Map(),
       generations: new Map(),
+      failed: new Map(),
     }
     entry.assignment = assignment
     entry.partitionCount = partitionCount
@@ -308,20 +349,26 @@ export class PartitionRegistry {
     { topic, topicId, config }: TopicAssignment,
     { partition, replicas, target, founding }: PartitionAssignment,
     { generation }: Replica,
+    failed: FailedCopy | null,
   ): Promise<Partition | Closed> {
     const { environment, topicsDirectory } = this.#options
     const name = { topic, partition }
     const initialVoters = founding ? replicas : null
     const directory = partitionDirectory(topicsDirectory, topic, partition)
     try {
-      return await Partition.open({ ...name, topicId, generation, initialVoters, config, directory }, environment)
+      const spec = { ...name, topicId, generation, initialVoters, config, directory }
+      const partition = await Partition.open(spec, environment, failed?.generation === generation ? failed : null)
+      if (failed !== null) environment.logger.info(name, 'a copy that has failed is open again')
+      return partition
     } catch (error) {
       const closed = openingError(error, name)
+      const mayPass = closed.code === 'STORAGE_ERROR' && !isStratalogError(error)
       environment.logger.error({ ...name, err: error, hint: closed.hint }, 'the partition could not be opened')
-      if (replicas.length === 1 && target === null) return { error: closed, shown: closed }
+      if (replicas.length === 1 && target === null) return { error: closed, shown: closed, mayPass }
       return {
         error: closed,
         shown: new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { ...name, cause: closed }),
+        mayPass,
       }
     }
   }

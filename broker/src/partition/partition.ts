@@ -20,7 +20,7 @@ import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replicati
 import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
 import { AppendPath } from './append-path.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
-import { type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
+import { type FailedCopy, type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
 import { claimCopy, removeStaleCopies } from './partition-copy.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
@@ -119,13 +119,23 @@ export class Partition implements LogOwner {
    * Opens this broker's copy, recovering it if need be, and starts its Raft group; one that needs no other broker serves
    * when this resolves, unless the disk does not let it.
    *
+   * @param failed how the same copy ended in this process, see {@link failedCopy}; null if it did not.
    * Errors: LogError, StoreError, PARTITION_DAMAGED (which is reported as a lost copy), STORAGE_ERROR; the broker goes on
    * without the partition.
    */
-  static async open(spec: PartitionSpec, environment: PartitionEnvironment): Promise<Partition> {
+  static async open(
+    spec: PartitionSpec,
+    environment: PartitionEnvironment,
+    failed: FailedCopy | null = null,
+  ): Promise<Partition> {
     try {
       await claimCopy(spec, environment)
-      const partition = await openCopy(spec, environment, (...parts) => new Partition(spec, environment, ...parts))
+      const partition = await openCopy(
+        spec,
+        environment,
+        (...parts) => new Partition(spec, environment, ...parts),
+        failed,
+      )
       await partition.#start()
       return partition
     } catch (error) {
@@ -202,6 +212,12 @@ export class Partition implements LogOwner {
     if (this.#group.isServing) return null
     const refusal = this.#notServing()
     return refusal.code === 'NOT_LEADER_OR_FOLLOWER' ? null : refusal
+  }
+
+  /** How it has failed, if an error of disk or store ended it and it may be opened anew; else null. */
+  failedCopy(): FailedCopy | null {
+    if (this.#end?.code !== 'STORAGE_ERROR') return null
+    return { generation: this.#spec.generation, flushedEnd: this.#log.flushedEndOffset }
   }
 
   /** Who the members are; node ids, see raft-ids.ts. */
@@ -474,12 +490,27 @@ export class Partition implements LogOwner {
         break
       case 'failed':
         logger.error({ ...this.#name(), err: state.error, hint: state.error.hint }, 'the log has failed')
-        this.#stopServing(publicError(state.error, this))
+        this.#onLogFailed(publicError(state.error, this))
         break
       case 'closed':
         break
     }
     this.#notify()
+  }
+
+  /**
+   * What was not flushed is lost. A copy that has vouched for more, as `flush.policy=replicated` lets it, is not what it was;
+   * one without others beside it has nothing to be rebuilt from, and promised no more than memory.
+   */
+  #onLogFailed(error: StratalogError): void {
+    const { attestedEnd, isAlone } = this.#group
+    const { flushedEndOffset } = this.#log
+    if (isAlone || attestedEnd <= flushedEndOffset) {
+      this.#stopServing(error)
+      return
+    }
+    const text = `${error.message}; it has acknowledged up to ${attestedEnd} and is durable up to ${flushedEndOffset}`
+    this.#onDamage(new StratalogError('PARTITION_DAMAGED', text, { ...this.#name(), cause: error }))
   }
 
   /** Something below the flushed end is missing or changed: this copy votes and acknowledges no more. */

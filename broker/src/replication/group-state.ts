@@ -22,6 +22,8 @@ export interface OpenGroupState {
   readonly nodeId: NodeId
   /** Voters of a group that has never run; null for a copy that joins and will be told. */
   readonly initialVoters: readonly NodeId[] | null
+  /** Stores the row whether it changed or not: its last put may have failed. Default false. */
+  readonly mustStore?: boolean
 }
 
 const UNCONFIGURED: ConfState = confStateOf([])
@@ -59,7 +61,8 @@ export class GroupState {
     else if (stored !== null) checkNothingLost(log, stored)
     const row = { ...before, conf: confInLog(conf, log, before), flushedEnd: log.flushedEndOffset, resetTo: null }
     const state = new GroupState(options, row, stored === null)
-    if (stored === null || JSON.stringify(stored) !== JSON.stringify(row)) await store.put(key, row)
+    const isStored = stored !== null && JSON.stringify(stored) === JSON.stringify(row)
+    if (!isStored || options.mustStore === true) await store.put(key, row)
     return state
   }
 

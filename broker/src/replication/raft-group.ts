@@ -242,6 +242,11 @@ export class RaftGroup implements Ticked, AddressedGroup, MarkedGroup {
     return voters.length === 1 && voters[0] === this.nodeId && votersOutgoing.length === 0
   }
 
+  /** Exclusive end of what this node has told its leader, or counted itself, as being in its log for good. */
+  get attestedEnd(): Offset {
+    return endOffsetAt(this.#node.status().persistedPosition)
+  }
+
   /** Begins. A group that is its own majority need not wait for an election timeout, nor need a new one. */
   start(): void {
     this.#options.groups.register(this)

@@ -127,7 +127,13 @@ export class Nemesis {
       case 'failing-disk':
         broker.disk.failing = random.pick(['sync', 'sync', 'write', 'read'])
         broker.disk.failingRate = random.pick([1, 1, 0.5])
-        // Somebody looks after it, whatever it has made of the failure.
+        // Either it passes, and the broker helps itself; or somebody looks after it, whatever it has made of the failure.
+        if (random.chance(0.5)) {
+          world.after(random.between(500, 5000), () => {
+            broker.disk.failing = null
+          })
+          return true
+        }
         world.after(random.between(500, 5000), () => {
           if (this.#running && broker.disk.failing !== null && broker.process !== null) broker.kill()
           this.#startLater(broker, downMs)

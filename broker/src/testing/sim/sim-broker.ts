@@ -130,8 +130,6 @@ export class SimBroker {
 
   /** Nothing is wrong with the host any more. */
   heal(): void {
-    // A log that has failed stays so until its broker is started again.
-    if (this.disk.failing !== null) this.kill()
     this.disk.heal()
     this.clock.run(1)
     this.process?.resume()
