@@ -11,7 +11,7 @@ import { parseArguments } from './arguments.ts'
 import { REGRESSION_SEEDS } from './regression-seeds.ts'
 import type { SimOutcome, SimTask } from './sim-worker.ts'
 
-const FIXED_SEEDS: readonly number[] = Array.from({ length: 8 }, (_, i) => i + 1)
+const FIXED_SEEDS: readonly number[] = Array.from({ length: 16 }, (_, i) => i + 1)
 const RANDOM_COUNT = 4
 
 async function run(task: SimTask): Promise<SimOutcome['reports']> {
