@@ -134,8 +134,10 @@ export class MetadataMember {
     await this.#open(await this.#openCopy(generation, start.kind === 'found' ? start.voters : null))
     // A controller that is alone need not wait for its next look.
     if (this.group.isLeader && this.image.clusterId === null) await this.#found()
+    // Any other broker asks one of the others, though it may know the leader: its own answer would wait until its copy has
+    // followed, and a copy that is older than it was is followed no more.
     registration ??= await this.#registrar.register(this.#request(), () =>
-      this.controller.leaderId === null ? null : this.#register(this.#request()),
+      this.group.isLeader ? this.#register(this.#request()) : null,
     )
     await onRegistered(registration.clusterId, registration.metadataOffset)
     network.announce()

@@ -63,7 +63,7 @@ export class Registrar {
   /**
    * Resolves when the broker is taken in.
    *
-   * @param own registers directly, when this broker knows who leads the controllers; null when it does not.
+   * @param own registers directly, when this broker leads the controllers; null when it does not.
    * Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION and others that are not retriable; SHUTTING_DOWN.
    */
   register(

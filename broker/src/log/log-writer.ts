@@ -40,6 +40,8 @@ export class LogWriter {
   /** How the write beside the sync ended: null when well. */
   #besideWrite: Promise<{ readonly error: unknown } | null> | null = null
   #backgroundSync: Promise<void> | null = null
+  /** A part of a group was cut off the active file and may come back with a power loss: a sync is due though none is by offset. */
+  #hasUnsyncedCut = false
   #cancelTimer: (() => void) | null = null
 
   constructor(core: LogCore, checkpointer: Checkpointer) {
@@ -213,7 +215,10 @@ export class LogWriter {
       else await file.write(group, active.sizeBytes)
     } catch (error) {
       // A part of the group may be in the file: cut it off, so that the next write finds the end where it belongs.
-      if (isDiskFull(error)) await file.truncate(active.sizeBytes)
+      if (isDiskFull(error)) {
+        await file.truncate(active.sizeBytes)
+        this.#hasUnsyncedCut = true
+      }
       throw error
     } finally {
       this.#writing = false
@@ -269,7 +274,7 @@ export class LogWriter {
     const core = this.#core
     if (this.#backgroundSync !== null) await this.#backgroundSync
     if (core.state.kind === 'failed') throw core.state.error
-    if (core.flushedEndOffset < core.writtenEndOffset) await this.#syncActive()
+    if (core.flushedEndOffset < core.writtenEndOffset || this.#hasUnsyncedCut) await this.#syncActive()
     this.#releaseActive()
   }
 
@@ -279,6 +284,8 @@ export class LogWriter {
     const { writtenEndOffset } = core
     this.#activeLease ??= await core.openFiles.acquire(core.activeSegment.logPath)
     const { file } = this.#activeLease
+    // One that is made beside the sync is left to the next.
+    this.#hasUnsyncedCut = false
     await core.options.flusher.run(() => file.datasync())
     core.flushedEndOffset = writtenEndOffset
     core.options.listener?.onFlushed?.(writtenEndOffset)
