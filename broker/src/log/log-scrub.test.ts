@@ -156,3 +156,16 @@ test('a check that is behind goes on in segments written since', async () => {
   bench.fileSystem.flipBit(last, 70)
   await assert.rejects(bench.pass(cursor), { code: 'LOG_SEGMENT_CORRUPT' })
 })
+
+test('a log that is being cut is not read: its last segment is forgotten and learned again meanwhile', async () => {
+  const bench = await Scrubbed.open({ segmentBytesMax: 100_000 })
+  await bench.append(40)
+  const cut = bench.log.truncateTo(toOffset(20))
+  let isCut = false
+  void cut.then(() => {
+    isCut = true
+  })
+  while (!isCut) await bench.log.scrub(null, bench.buffer)
+  await bench.pass()
+  assert.deepEqual(bench.damages, [])
+})

@@ -6,7 +6,7 @@
  * ends where the next one begins. Indexes are derived from the log and not looked at.
  *
  * Runs beside the writer loop and readers. Invariant: a flaw counts only if it is met twice, below what was flushed before
- * it was read, and if the log was neither cut nor trimmed there meanwhile.
+ * it was read, and if the log was neither cut nor trimmed there meanwhile. A log that is being cut is not read.
  * Memory: the caller's buffer, whatever the size of a batch; it must hold a batch header.
  */
 import { toOffset } from '@stratalog/proto'
@@ -56,6 +56,8 @@ const ENDED: ScrubStep = { readBytes: 0, next: null }
  * Errors: LOG_SEGMENT_CORRUPT, of which the log's owner was told as by a read; LOG_CLOSED; those of the file system.
  */
 export async function scrubLog(core: LogCore, from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
+  // While a log is cut its last segment is forgotten and learned again: it is not what its files are.
+  if (core.truncatingTo !== null) await core.steps.run(async () => undefined)
   if (isClosed(core)) throw core.stateError()!
   const cursor = from === null ? startOf(core, core.segments[0]!) : placeOf(core, from)
   if (cursor === null) return ENDED
