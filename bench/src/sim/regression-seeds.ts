@@ -24,4 +24,14 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     seed: 18,
     found: 'a broker whose copy of the metadata was found damaged waited for that very copy to say it is renewed',
   },
+  {
+    seed: 1071358058645,
+    found: 'what a full disk left behind came back in a sealed segment, which was called damaged',
+  },
+  {
+    seed: 1071358059349,
+    found: 'a broker with an old copy of the metadata registered through that copy, and waited for ever',
+  },
+  { seed: 1071358059411, found: 'the scrubber read a log while it was cut, and called it damaged' },
+  { seed: 1071358059424, found: 'old rejections on a slow link passed for a copy that had lost something' },
 ]

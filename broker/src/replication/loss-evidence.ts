@@ -3,13 +3,13 @@
  *
  * The leader remembers how far each log matched. A follower whose log ends before that is told to commit what it does not
  * have, which its core refuses as impossible; and it rejects appends at positions that it had accepted. Either may be the
- * echo of an old message once; only what lasts counts.
+ * echo of an old message, on a slow link of several; only what lasts counts, and only while nothing is accepted beyond it.
  */
 import type { Message, NodeId, Position, RawNode, StepResult } from 'raft-ts'
 import type { Clock } from './tick-loop.ts'
 
 /** How long a contradiction must last, ms. */
-const LASTING_MS = 1_000
+const LASTING_MS = 3_000
 /** How often it must be seen meanwhile. */
 const SEEN_COUNT_MIN = 3
 /** Not seen for this long, it was an echo, ms. */
@@ -25,6 +25,8 @@ interface Contradiction {
   readonly sinceMs: number
   readonly seenMs: number
   readonly count: number
+  /** The furthest that it was said to agree meanwhile. */
+  readonly agreedEnd: Position
 }
 
 /** See the file's header. Owner: the Raft group. */
@@ -46,7 +48,7 @@ export class LossEvidence {
 
   #weighLeader(message: Message<Buffer>, result: StepResult, node: RawNode<Buffer>): LostCopy | null {
     const impossible = result.kind === 'refused' && result.reason === 'impossible' && !node.isLeader
-    if (impossible) return this.#contradicted(message.type) ? { node: node.id, detail: result.detail } : null
+    if (impossible) return this.#contradicted(message.type, 0) ? { node: node.id, detail: result.detail } : null
     // An append without entries is accepted by a log that differs from its leader's just the same.
     if (message.type === 'heartbeat' || (message.type === 'append' && message.entries.length > 0)) {
       this.#contradictions.delete(message.type)
@@ -57,25 +59,28 @@ export class LossEvidence {
   #weighFollower(message: Message<Buffer>, node: RawNode<Buffer>): LostCopy | null {
     const { from, term } = message
     if (message.type === 'append-accepted') {
-      const seen = this.#contradictions.size > 0 && this.#contradictions.has(from)
-      if (seen && message.end >= matchOf(node, from)) this.#contradictions.delete(from)
+      // A copy that has lost something has not accepted more than it says that it agrees to.
+      const seen = this.#contradictions.size === 0 ? undefined : this.#contradictions.get(from)
+      if (seen !== undefined && message.end > seen.agreedEnd) this.#contradictions.delete(from)
       return null
     }
     if (message.type !== 'append-rejected' || term !== node.term || message.unconfigured) return null
     const match = matchOf(node, from)
-    if (message.hint >= match || message.prev > node.endPosition || !this.#contradicted(from)) return null
+    if (message.hint >= match || message.prev > node.endPosition) return null
+    if (!this.#contradicted(from, message.hint)) return null
     const detail = `node ${from} had a log up to ${match}, but says that it agrees up to ${message.hint} at most`
     return { node: from, detail }
   }
 
   /** Counts it. @returns whether it has lasted. */
-  #contradicted(key: string | NodeId): boolean {
+  #contradicted(key: string | NodeId, agreed: Position): boolean {
     const nowMs = this.#clock.nowMs()
     const known = this.#contradictions.get(key)
     const isFresh = known === undefined || nowMs - known.seenMs > FORGOTTEN_MS
     const sinceMs = isFresh ? nowMs : known.sinceMs
     const count = isFresh ? 1 : known.count + 1
-    this.#contradictions.set(key, { sinceMs, seenMs: nowMs, count })
+    const agreedEnd = isFresh ? agreed : Math.max(agreed, known.agreedEnd)
+    this.#contradictions.set(key, { sinceMs, seenMs: nowMs, count, agreedEnd })
     return nowMs - sinceMs >= LASTING_MS && count >= SEEN_COUNT_MIN
   }
 }
