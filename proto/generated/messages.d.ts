@@ -4330,6 +4330,142 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a FindCoordinatorRequest.
+         * @deprecated Use stratalog.v1.FindCoordinatorRequest.$Properties instead.
+         */
+        interface IFindCoordinatorRequest extends stratalog.v1.FindCoordinatorRequest.$Properties {
+        }
+
+        /** Represents a FindCoordinatorRequest. */
+        class FindCoordinatorRequest {
+
+            /**
+             * Constructs a new FindCoordinatorRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.FindCoordinatorRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FindCoordinatorRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new FindCoordinatorRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns FindCoordinatorRequest instance
+             */
+            static create(properties: stratalog.v1.FindCoordinatorRequest.$Shape): stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape;
+            static create(properties?: stratalog.v1.FindCoordinatorRequest.$Properties): stratalog.v1.FindCoordinatorRequest;
+
+            /**
+             * Encodes the specified FindCoordinatorRequest message. Does not implicitly {@link stratalog.v1.FindCoordinatorRequest.verify|verify} messages.
+             * @param message FindCoordinatorRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.FindCoordinatorRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FindCoordinatorRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape} FindCoordinatorRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape;
+        }
+
+        namespace FindCoordinatorRequest {
+
+            /** Properties of a FindCoordinatorRequest. */
+            interface $Properties {
+
+                /** FindCoordinatorRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FindCoordinatorRequest. */
+            type $Shape = stratalog.v1.FindCoordinatorRequest.$Properties;
+        }
+
+        /**
+         * Properties of a FindCoordinatorResponse.
+         * @deprecated Use stratalog.v1.FindCoordinatorResponse.$Properties instead.
+         */
+        interface IFindCoordinatorResponse extends stratalog.v1.FindCoordinatorResponse.$Properties {
+        }
+
+        /** Represents a FindCoordinatorResponse. */
+        class FindCoordinatorResponse {
+
+            /**
+             * Constructs a new FindCoordinatorResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.FindCoordinatorResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FindCoordinatorResponse coordinator. */
+            coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** FindCoordinatorResponse partition. */
+            partition: number;
+
+            /**
+             * Creates a new FindCoordinatorResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns FindCoordinatorResponse instance
+             */
+            static create(properties: stratalog.v1.FindCoordinatorResponse.$Shape): stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape;
+            static create(properties?: stratalog.v1.FindCoordinatorResponse.$Properties): stratalog.v1.FindCoordinatorResponse;
+
+            /**
+             * Encodes the specified FindCoordinatorResponse message. Does not implicitly {@link stratalog.v1.FindCoordinatorResponse.verify|verify} messages.
+             * @param message FindCoordinatorResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.FindCoordinatorResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FindCoordinatorResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape} FindCoordinatorResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape;
+        }
+
+        namespace FindCoordinatorResponse {
+
+            /** Properties of a FindCoordinatorResponse. */
+            interface $Properties {
+
+                /** FindCoordinatorResponse coordinator */
+                coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** FindCoordinatorResponse partition */
+                partition?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FindCoordinatorResponse. */
+            type $Shape = stratalog.v1.FindCoordinatorResponse.$Properties;
+        }
+
+        /**
          * Properties of a GroupHeartbeatRequest.
          * @deprecated Use stratalog.v1.GroupHeartbeatRequest.$Properties instead.
          */
@@ -4360,11 +4496,14 @@ export namespace stratalog {
             /** GroupHeartbeatRequest instanceId. */
             instanceId: string;
 
-            /** GroupHeartbeatRequest subscribedTopics. */
-            subscribedTopics: string[];
+            /** GroupHeartbeatRequest subscription. */
+            subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
 
             /** GroupHeartbeatRequest owned. */
-            owned: stratalog.v1.TopicPartitions.$Properties[];
+            owned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupHeartbeatRequest stalls. */
+            stalls: stratalog.v1.MemberStall.$Properties[];
 
             /**
              * Creates a new GroupHeartbeatRequest instance using the specified properties.
@@ -4410,11 +4549,14 @@ export namespace stratalog {
                 /** GroupHeartbeatRequest instanceId */
                 instanceId?: (string|null);
 
-                /** GroupHeartbeatRequest subscribedTopics */
-                subscribedTopics?: (string[]|null);
+                /** GroupHeartbeatRequest subscription */
+                subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
 
                 /** GroupHeartbeatRequest owned */
-                owned?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+                owned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupHeartbeatRequest stalls */
+                stalls?: (stratalog.v1.MemberStall.$Properties[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4422,6 +4564,196 @@ export namespace stratalog {
 
             /** Shape of a GroupHeartbeatRequest. */
             type $Shape = stratalog.v1.GroupHeartbeatRequest.$Properties;
+        }
+
+        /**
+         * Properties of a GroupSubscription.
+         * @deprecated Use stratalog.v1.GroupSubscription.$Properties instead.
+         */
+        interface IGroupSubscription extends stratalog.v1.GroupSubscription.$Properties {
+        }
+
+        /** Represents a GroupSubscription. */
+        class GroupSubscription {
+
+            /**
+             * Constructs a new GroupSubscription.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupSubscription.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupSubscription topics. */
+            topics: string[];
+
+            /** GroupSubscription topicPattern. */
+            topicPattern: string;
+
+            /** GroupSubscription rack. */
+            rack: string;
+
+            /** GroupSubscription clientId. */
+            clientId: string;
+
+            /** GroupSubscription rebalanceTimeoutMs. */
+            rebalanceTimeoutMs: number;
+
+            /** GroupSubscription sessionTimeoutMs. */
+            sessionTimeoutMs: number;
+
+            /** GroupSubscription assignor. */
+            assignor: string;
+
+            /**
+             * Creates a new GroupSubscription instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupSubscription instance
+             */
+            static create(properties: stratalog.v1.GroupSubscription.$Shape): stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape;
+            static create(properties?: stratalog.v1.GroupSubscription.$Properties): stratalog.v1.GroupSubscription;
+
+            /**
+             * Encodes the specified GroupSubscription message. Does not implicitly {@link stratalog.v1.GroupSubscription.verify|verify} messages.
+             * @param message GroupSubscription message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupSubscription.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupSubscription message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape} GroupSubscription
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape;
+        }
+
+        namespace GroupSubscription {
+
+            /** Properties of a GroupSubscription. */
+            interface $Properties {
+
+                /** GroupSubscription topics */
+                topics?: (string[]|null);
+
+                /** GroupSubscription topicPattern */
+                topicPattern?: (string|null);
+
+                /** GroupSubscription rack */
+                rack?: (string|null);
+
+                /** GroupSubscription clientId */
+                clientId?: (string|null);
+
+                /** GroupSubscription rebalanceTimeoutMs */
+                rebalanceTimeoutMs?: (number|null);
+
+                /** GroupSubscription sessionTimeoutMs */
+                sessionTimeoutMs?: (number|null);
+
+                /** GroupSubscription assignor */
+                assignor?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupSubscription. */
+            type $Shape = stratalog.v1.GroupSubscription.$Properties;
+        }
+
+        /**
+         * Properties of a MemberStall.
+         * @deprecated Use stratalog.v1.MemberStall.$Properties instead.
+         */
+        interface IMemberStall extends stratalog.v1.MemberStall.$Properties {
+        }
+
+        /** Represents a MemberStall. */
+        class MemberStall {
+
+            /**
+             * Constructs a new MemberStall.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberStall.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberStall topic. */
+            topic: string;
+
+            /** MemberStall topicId. */
+            topicId: Uint8Array;
+
+            /** MemberStall partition. */
+            partition: number;
+
+            /** MemberStall offset. */
+            offset: number;
+
+            /** MemberStall forMs. */
+            forMs: number;
+
+            /**
+             * Creates a new MemberStall instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberStall instance
+             */
+            static create(properties: stratalog.v1.MemberStall.$Shape): stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape;
+            static create(properties?: stratalog.v1.MemberStall.$Properties): stratalog.v1.MemberStall;
+
+            /**
+             * Encodes the specified MemberStall message. Does not implicitly {@link stratalog.v1.MemberStall.verify|verify} messages.
+             * @param message MemberStall message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberStall.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberStall message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape} MemberStall
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape;
+        }
+
+        namespace MemberStall {
+
+            /** Properties of a MemberStall. */
+            interface $Properties {
+
+                /** MemberStall topic */
+                topic?: (string|null);
+
+                /** MemberStall topicId */
+                topicId?: (Uint8Array|null);
+
+                /** MemberStall partition */
+                partition?: (number|null);
+
+                /** MemberStall offset */
+                offset?: (number|null);
+
+                /** MemberStall forMs */
+                forMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberStall. */
+            type $Shape = stratalog.v1.MemberStall.$Properties;
         }
 
         /**
@@ -4769,6 +5101,12 @@ export namespace stratalog {
             /** CommittedOffset error. */
             error?: (stratalog.v1.ErrorDetail.$Properties|null);
 
+            /** CommittedOffset topicId. */
+            topicId: Uint8Array;
+
+            /** CommittedOffset committedAtMs. */
+            committedAtMs: number;
+
             /**
              * Creates a new CommittedOffset instance using the specified properties.
              * @param [properties] Properties to set
@@ -4818,6 +5156,12 @@ export namespace stratalog {
 
                 /** CommittedOffset error */
                 error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** CommittedOffset topicId */
+                topicId?: (Uint8Array|null);
+
+                /** CommittedOffset committedAtMs */
+                committedAtMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4917,6 +5261,12 @@ export namespace stratalog {
             /** FetchOffsetsRequest partitions. */
             partitions: stratalog.v1.TopicPartitions.$Properties[];
 
+            /** FetchOffsetsRequest memberId. */
+            memberId: string;
+
+            /** FetchOffsetsRequest memberEpoch. */
+            memberEpoch: number;
+
             /**
              * Creates a new FetchOffsetsRequest instance using the specified properties.
              * @param [properties] Properties to set
@@ -4954,6 +5304,12 @@ export namespace stratalog {
 
                 /** FetchOffsetsRequest partitions */
                 partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** FetchOffsetsRequest memberId */
+                memberId?: (string|null);
+
+                /** FetchOffsetsRequest memberEpoch */
+                memberEpoch?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5026,6 +5382,1230 @@ export namespace stratalog {
 
             /** Shape of a FetchOffsetsResponse. */
             type $Shape = stratalog.v1.FetchOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteOffsetsRequest.
+         * @deprecated Use stratalog.v1.DeleteOffsetsRequest.$Properties instead.
+         */
+        interface IDeleteOffsetsRequest extends stratalog.v1.DeleteOffsetsRequest.$Properties {
+        }
+
+        /** Represents a DeleteOffsetsRequest. */
+        class DeleteOffsetsRequest {
+
+            /**
+             * Constructs a new DeleteOffsetsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteOffsetsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteOffsetsRequest groupId. */
+            groupId: string;
+
+            /** DeleteOffsetsRequest partitions. */
+            partitions: stratalog.v1.TopicPartitions.$Properties[];
+
+            /**
+             * Creates a new DeleteOffsetsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteOffsetsRequest instance
+             */
+            static create(properties: stratalog.v1.DeleteOffsetsRequest.$Shape): stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape;
+            static create(properties?: stratalog.v1.DeleteOffsetsRequest.$Properties): stratalog.v1.DeleteOffsetsRequest;
+
+            /**
+             * Encodes the specified DeleteOffsetsRequest message. Does not implicitly {@link stratalog.v1.DeleteOffsetsRequest.verify|verify} messages.
+             * @param message DeleteOffsetsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteOffsetsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteOffsetsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape} DeleteOffsetsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape;
+        }
+
+        namespace DeleteOffsetsRequest {
+
+            /** Properties of a DeleteOffsetsRequest. */
+            interface $Properties {
+
+                /** DeleteOffsetsRequest groupId */
+                groupId?: (string|null);
+
+                /** DeleteOffsetsRequest partitions */
+                partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteOffsetsRequest. */
+            type $Shape = stratalog.v1.DeleteOffsetsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteOffsetsResponse.
+         * @deprecated Use stratalog.v1.DeleteOffsetsResponse.$Properties instead.
+         */
+        interface IDeleteOffsetsResponse extends stratalog.v1.DeleteOffsetsResponse.$Properties {
+        }
+
+        /** Represents a DeleteOffsetsResponse. */
+        class DeleteOffsetsResponse {
+
+            /**
+             * Constructs a new DeleteOffsetsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteOffsetsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteOffsetsResponse offsets. */
+            offsets: stratalog.v1.CommittedOffset.$Properties[];
+
+            /**
+             * Creates a new DeleteOffsetsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteOffsetsResponse instance
+             */
+            static create(properties: stratalog.v1.DeleteOffsetsResponse.$Shape): stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape;
+            static create(properties?: stratalog.v1.DeleteOffsetsResponse.$Properties): stratalog.v1.DeleteOffsetsResponse;
+
+            /**
+             * Encodes the specified DeleteOffsetsResponse message. Does not implicitly {@link stratalog.v1.DeleteOffsetsResponse.verify|verify} messages.
+             * @param message DeleteOffsetsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteOffsetsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteOffsetsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape} DeleteOffsetsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape;
+        }
+
+        namespace DeleteOffsetsResponse {
+
+            /** Properties of a DeleteOffsetsResponse. */
+            interface $Properties {
+
+                /** DeleteOffsetsResponse offsets */
+                offsets?: (stratalog.v1.CommittedOffset.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteOffsetsResponse. */
+            type $Shape = stratalog.v1.DeleteOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteGroupRequest.
+         * @deprecated Use stratalog.v1.DeleteGroupRequest.$Properties instead.
+         */
+        interface IDeleteGroupRequest extends stratalog.v1.DeleteGroupRequest.$Properties {
+        }
+
+        /** Represents a DeleteGroupRequest. */
+        class DeleteGroupRequest {
+
+            /**
+             * Constructs a new DeleteGroupRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteGroupRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteGroupRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new DeleteGroupRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteGroupRequest instance
+             */
+            static create(properties: stratalog.v1.DeleteGroupRequest.$Shape): stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape;
+            static create(properties?: stratalog.v1.DeleteGroupRequest.$Properties): stratalog.v1.DeleteGroupRequest;
+
+            /**
+             * Encodes the specified DeleteGroupRequest message. Does not implicitly {@link stratalog.v1.DeleteGroupRequest.verify|verify} messages.
+             * @param message DeleteGroupRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteGroupRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteGroupRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape} DeleteGroupRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape;
+        }
+
+        namespace DeleteGroupRequest {
+
+            /** Properties of a DeleteGroupRequest. */
+            interface $Properties {
+
+                /** DeleteGroupRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteGroupRequest. */
+            type $Shape = stratalog.v1.DeleteGroupRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteGroupResponse.
+         * @deprecated Use stratalog.v1.DeleteGroupResponse.$Properties instead.
+         */
+        interface IDeleteGroupResponse extends stratalog.v1.DeleteGroupResponse.$Properties {
+        }
+
+        /** Represents a DeleteGroupResponse. */
+        class DeleteGroupResponse {
+
+            /**
+             * Constructs a new DeleteGroupResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteGroupResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new DeleteGroupResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteGroupResponse instance
+             */
+            static create(properties: stratalog.v1.DeleteGroupResponse.$Shape): stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape;
+            static create(properties?: stratalog.v1.DeleteGroupResponse.$Properties): stratalog.v1.DeleteGroupResponse;
+
+            /**
+             * Encodes the specified DeleteGroupResponse message. Does not implicitly {@link stratalog.v1.DeleteGroupResponse.verify|verify} messages.
+             * @param message DeleteGroupResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteGroupResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteGroupResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape} DeleteGroupResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape;
+        }
+
+        namespace DeleteGroupResponse {
+
+            /** Properties of a DeleteGroupResponse. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteGroupResponse. */
+            type $Shape = stratalog.v1.DeleteGroupResponse.$Properties;
+        }
+
+        /**
+         * Properties of a ListGroupsRequest.
+         * @deprecated Use stratalog.v1.ListGroupsRequest.$Properties instead.
+         */
+        interface IListGroupsRequest extends stratalog.v1.ListGroupsRequest.$Properties {
+        }
+
+        /** Represents a ListGroupsRequest. */
+        class ListGroupsRequest {
+
+            /**
+             * Constructs a new ListGroupsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ListGroupsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListGroupsRequest states. */
+            states: stratalog.v1.GroupState[];
+
+            /**
+             * Creates a new ListGroupsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListGroupsRequest instance
+             */
+            static create(properties: stratalog.v1.ListGroupsRequest.$Shape): stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape;
+            static create(properties?: stratalog.v1.ListGroupsRequest.$Properties): stratalog.v1.ListGroupsRequest;
+
+            /**
+             * Encodes the specified ListGroupsRequest message. Does not implicitly {@link stratalog.v1.ListGroupsRequest.verify|verify} messages.
+             * @param message ListGroupsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ListGroupsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListGroupsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape} ListGroupsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape;
+        }
+
+        namespace ListGroupsRequest {
+
+            /** Properties of a ListGroupsRequest. */
+            interface $Properties {
+
+                /** ListGroupsRequest states */
+                states?: (stratalog.v1.GroupState[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListGroupsRequest. */
+            type $Shape = stratalog.v1.ListGroupsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ListGroupsResponse.
+         * @deprecated Use stratalog.v1.ListGroupsResponse.$Properties instead.
+         */
+        interface IListGroupsResponse extends stratalog.v1.ListGroupsResponse.$Properties {
+        }
+
+        /** Represents a ListGroupsResponse. */
+        class ListGroupsResponse {
+
+            /**
+             * Constructs a new ListGroupsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ListGroupsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListGroupsResponse groups. */
+            groups: stratalog.v1.GroupListing.$Properties[];
+
+            /** ListGroupsResponse errors. */
+            errors: stratalog.v1.ErrorDetail.$Properties[];
+
+            /**
+             * Creates a new ListGroupsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListGroupsResponse instance
+             */
+            static create(properties: stratalog.v1.ListGroupsResponse.$Shape): stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape;
+            static create(properties?: stratalog.v1.ListGroupsResponse.$Properties): stratalog.v1.ListGroupsResponse;
+
+            /**
+             * Encodes the specified ListGroupsResponse message. Does not implicitly {@link stratalog.v1.ListGroupsResponse.verify|verify} messages.
+             * @param message ListGroupsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ListGroupsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListGroupsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape} ListGroupsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape;
+        }
+
+        namespace ListGroupsResponse {
+
+            /** Properties of a ListGroupsResponse. */
+            interface $Properties {
+
+                /** ListGroupsResponse groups */
+                groups?: (stratalog.v1.GroupListing.$Properties[]|null);
+
+                /** ListGroupsResponse errors */
+                errors?: (stratalog.v1.ErrorDetail.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListGroupsResponse. */
+            type $Shape = stratalog.v1.ListGroupsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a GroupListing.
+         * @deprecated Use stratalog.v1.GroupListing.$Properties instead.
+         */
+        interface IGroupListing extends stratalog.v1.GroupListing.$Properties {
+        }
+
+        /** Represents a GroupListing. */
+        class GroupListing {
+
+            /**
+             * Constructs a new GroupListing.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupListing.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupListing groupId. */
+            groupId: string;
+
+            /** GroupListing state. */
+            state: stratalog.v1.GroupState;
+
+            /** GroupListing memberCount. */
+            memberCount: number;
+
+            /** GroupListing coordinatorId. */
+            coordinatorId: number;
+
+            /**
+             * Creates a new GroupListing instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupListing instance
+             */
+            static create(properties: stratalog.v1.GroupListing.$Shape): stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape;
+            static create(properties?: stratalog.v1.GroupListing.$Properties): stratalog.v1.GroupListing;
+
+            /**
+             * Encodes the specified GroupListing message. Does not implicitly {@link stratalog.v1.GroupListing.verify|verify} messages.
+             * @param message GroupListing message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupListing.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupListing message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape} GroupListing
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape;
+        }
+
+        namespace GroupListing {
+
+            /** Properties of a GroupListing. */
+            interface $Properties {
+
+                /** GroupListing groupId */
+                groupId?: (string|null);
+
+                /** GroupListing state */
+                state?: (stratalog.v1.GroupState|null);
+
+                /** GroupListing memberCount */
+                memberCount?: (number|null);
+
+                /** GroupListing coordinatorId */
+                coordinatorId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupListing. */
+            type $Shape = stratalog.v1.GroupListing.$Properties;
+        }
+
+        /** GroupState enum. */
+        enum GroupState {
+
+            /** GROUP_STATE_UNSPECIFIED value */
+            GROUP_STATE_UNSPECIFIED = 0,
+
+            /** GROUP_STATE_EMPTY value */
+            GROUP_STATE_EMPTY = 1,
+
+            /** GROUP_STATE_ASSIGNING value */
+            GROUP_STATE_ASSIGNING = 2,
+
+            /** GROUP_STATE_RECONCILING value */
+            GROUP_STATE_RECONCILING = 3,
+
+            /** GROUP_STATE_STABLE value */
+            GROUP_STATE_STABLE = 4
+        }
+
+        /**
+         * Properties of a DescribeGroupRequest.
+         * @deprecated Use stratalog.v1.DescribeGroupRequest.$Properties instead.
+         */
+        interface IDescribeGroupRequest extends stratalog.v1.DescribeGroupRequest.$Properties {
+        }
+
+        /** Represents a DescribeGroupRequest. */
+        class DescribeGroupRequest {
+
+            /**
+             * Constructs a new DescribeGroupRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeGroupRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribeGroupRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new DescribeGroupRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeGroupRequest instance
+             */
+            static create(properties: stratalog.v1.DescribeGroupRequest.$Shape): stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape;
+            static create(properties?: stratalog.v1.DescribeGroupRequest.$Properties): stratalog.v1.DescribeGroupRequest;
+
+            /**
+             * Encodes the specified DescribeGroupRequest message. Does not implicitly {@link stratalog.v1.DescribeGroupRequest.verify|verify} messages.
+             * @param message DescribeGroupRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeGroupRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeGroupRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape} DescribeGroupRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape;
+        }
+
+        namespace DescribeGroupRequest {
+
+            /** Properties of a DescribeGroupRequest. */
+            interface $Properties {
+
+                /** DescribeGroupRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeGroupRequest. */
+            type $Shape = stratalog.v1.DescribeGroupRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DescribeGroupResponse.
+         * @deprecated Use stratalog.v1.DescribeGroupResponse.$Properties instead.
+         */
+        interface IDescribeGroupResponse extends stratalog.v1.DescribeGroupResponse.$Properties {
+        }
+
+        /** Represents a DescribeGroupResponse. */
+        class DescribeGroupResponse {
+
+            /**
+             * Constructs a new DescribeGroupResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeGroupResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribeGroupResponse groupId. */
+            groupId: string;
+
+            /** DescribeGroupResponse state. */
+            state: stratalog.v1.GroupState;
+
+            /** DescribeGroupResponse groupEpoch. */
+            groupEpoch: number;
+
+            /** DescribeGroupResponse assignor. */
+            assignor: string;
+
+            /** DescribeGroupResponse coordinator. */
+            coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** DescribeGroupResponse members. */
+            members: stratalog.v1.GroupMember.$Properties[];
+
+            /** DescribeGroupResponse partitions. */
+            partitions: stratalog.v1.GroupPartition.$Properties[];
+
+            /** DescribeGroupResponse reasons. */
+            reasons: string[];
+
+            /**
+             * Creates a new DescribeGroupResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeGroupResponse instance
+             */
+            static create(properties: stratalog.v1.DescribeGroupResponse.$Shape): stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape;
+            static create(properties?: stratalog.v1.DescribeGroupResponse.$Properties): stratalog.v1.DescribeGroupResponse;
+
+            /**
+             * Encodes the specified DescribeGroupResponse message. Does not implicitly {@link stratalog.v1.DescribeGroupResponse.verify|verify} messages.
+             * @param message DescribeGroupResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeGroupResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeGroupResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape} DescribeGroupResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape;
+        }
+
+        namespace DescribeGroupResponse {
+
+            /** Properties of a DescribeGroupResponse. */
+            interface $Properties {
+
+                /** DescribeGroupResponse groupId */
+                groupId?: (string|null);
+
+                /** DescribeGroupResponse state */
+                state?: (stratalog.v1.GroupState|null);
+
+                /** DescribeGroupResponse groupEpoch */
+                groupEpoch?: (number|null);
+
+                /** DescribeGroupResponse assignor */
+                assignor?: (string|null);
+
+                /** DescribeGroupResponse coordinator */
+                coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** DescribeGroupResponse members */
+                members?: (stratalog.v1.GroupMember.$Properties[]|null);
+
+                /** DescribeGroupResponse partitions */
+                partitions?: (stratalog.v1.GroupPartition.$Properties[]|null);
+
+                /** DescribeGroupResponse reasons */
+                reasons?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeGroupResponse. */
+            type $Shape = stratalog.v1.DescribeGroupResponse.$Properties;
+        }
+
+        /**
+         * Properties of a GroupMember.
+         * @deprecated Use stratalog.v1.GroupMember.$Properties instead.
+         */
+        interface IGroupMember extends stratalog.v1.GroupMember.$Properties {
+        }
+
+        /** Represents a GroupMember. */
+        class GroupMember {
+
+            /**
+             * Constructs a new GroupMember.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupMember.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupMember memberId. */
+            memberId: string;
+
+            /** GroupMember instanceId. */
+            instanceId: string;
+
+            /** GroupMember clientId. */
+            clientId: string;
+
+            /** GroupMember address. */
+            address: string;
+
+            /** GroupMember rack. */
+            rack: string;
+
+            /** GroupMember memberEpoch. */
+            memberEpoch: number;
+
+            /** GroupMember targetEpoch. */
+            targetEpoch: number;
+
+            /** GroupMember subscription. */
+            subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
+
+            /** GroupMember assigned. */
+            assigned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember target. */
+            target?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember revoking. */
+            revoking?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember silentMs. */
+            silentMs: number;
+
+            /**
+             * Creates a new GroupMember instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupMember instance
+             */
+            static create(properties: stratalog.v1.GroupMember.$Shape): stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape;
+            static create(properties?: stratalog.v1.GroupMember.$Properties): stratalog.v1.GroupMember;
+
+            /**
+             * Encodes the specified GroupMember message. Does not implicitly {@link stratalog.v1.GroupMember.verify|verify} messages.
+             * @param message GroupMember message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupMember.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupMember message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape} GroupMember
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape;
+        }
+
+        namespace GroupMember {
+
+            /** Properties of a GroupMember. */
+            interface $Properties {
+
+                /** GroupMember memberId */
+                memberId?: (string|null);
+
+                /** GroupMember instanceId */
+                instanceId?: (string|null);
+
+                /** GroupMember clientId */
+                clientId?: (string|null);
+
+                /** GroupMember address */
+                address?: (string|null);
+
+                /** GroupMember rack */
+                rack?: (string|null);
+
+                /** GroupMember memberEpoch */
+                memberEpoch?: (number|null);
+
+                /** GroupMember targetEpoch */
+                targetEpoch?: (number|null);
+
+                /** GroupMember subscription */
+                subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
+
+                /** GroupMember assigned */
+                assigned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember target */
+                target?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember revoking */
+                revoking?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember silentMs */
+                silentMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupMember. */
+            type $Shape = stratalog.v1.GroupMember.$Properties;
+        }
+
+        /**
+         * Properties of a GroupPartition.
+         * @deprecated Use stratalog.v1.GroupPartition.$Properties instead.
+         */
+        interface IGroupPartition extends stratalog.v1.GroupPartition.$Properties {
+        }
+
+        /** Represents a GroupPartition. */
+        class GroupPartition {
+
+            /**
+             * Constructs a new GroupPartition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupPartition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupPartition topic. */
+            topic: string;
+
+            /** GroupPartition topicId. */
+            topicId: Uint8Array;
+
+            /** GroupPartition partition. */
+            partition: number;
+
+            /** GroupPartition ownerMemberId. */
+            ownerMemberId: string;
+
+            /** GroupPartition committedOffset. */
+            committedOffset: number;
+
+            /** GroupPartition leaderEpoch. */
+            leaderEpoch: number;
+
+            /** GroupPartition metadata. */
+            metadata: string;
+
+            /** GroupPartition committedAtMs. */
+            committedAtMs: number;
+
+            /** GroupPartition logStartOffset. */
+            logStartOffset: number;
+
+            /** GroupPartition visibleEnd. */
+            visibleEnd: number;
+
+            /** GroupPartition lagRecords. */
+            lagRecords: number;
+
+            /** GroupPartition lagMs. */
+            lagMs: number;
+
+            /**
+             * Creates a new GroupPartition instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupPartition instance
+             */
+            static create(properties: stratalog.v1.GroupPartition.$Shape): stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape;
+            static create(properties?: stratalog.v1.GroupPartition.$Properties): stratalog.v1.GroupPartition;
+
+            /**
+             * Encodes the specified GroupPartition message. Does not implicitly {@link stratalog.v1.GroupPartition.verify|verify} messages.
+             * @param message GroupPartition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupPartition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupPartition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape} GroupPartition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape;
+        }
+
+        namespace GroupPartition {
+
+            /** Properties of a GroupPartition. */
+            interface $Properties {
+
+                /** GroupPartition topic */
+                topic?: (string|null);
+
+                /** GroupPartition topicId */
+                topicId?: (Uint8Array|null);
+
+                /** GroupPartition partition */
+                partition?: (number|null);
+
+                /** GroupPartition ownerMemberId */
+                ownerMemberId?: (string|null);
+
+                /** GroupPartition committedOffset */
+                committedOffset?: (number|null);
+
+                /** GroupPartition leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** GroupPartition metadata */
+                metadata?: (string|null);
+
+                /** GroupPartition committedAtMs */
+                committedAtMs?: (number|null);
+
+                /** GroupPartition logStartOffset */
+                logStartOffset?: (number|null);
+
+                /** GroupPartition visibleEnd */
+                visibleEnd?: (number|null);
+
+                /** GroupPartition lagRecords */
+                lagRecords?: (number|null);
+
+                /** GroupPartition lagMs */
+                lagMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupPartition. */
+            type $Shape = stratalog.v1.GroupPartition.$Properties;
+        }
+
+        /**
+         * Properties of a ResetOffsetsRequest.
+         * @deprecated Use stratalog.v1.ResetOffsetsRequest.$Properties instead.
+         */
+        interface IResetOffsetsRequest extends stratalog.v1.ResetOffsetsRequest.$Properties {
+        }
+
+        /** Represents a ResetOffsetsRequest. */
+        class ResetOffsetsRequest {
+
+            /**
+             * Constructs a new ResetOffsetsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ResetOffsetsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetOffsetsRequest groupId. */
+            groupId: string;
+
+            /** ResetOffsetsRequest partitions. */
+            partitions: stratalog.v1.TopicPartitions.$Properties[];
+
+            /** ResetOffsetsRequest earliest. */
+            earliest?: (boolean|null);
+
+            /** ResetOffsetsRequest latest. */
+            latest?: (boolean|null);
+
+            /** ResetOffsetsRequest offset. */
+            offset?: (number|null);
+
+            /** ResetOffsetsRequest timestampMs. */
+            timestampMs?: (number|null);
+
+            /** ResetOffsetsRequest group. */
+            group?: (string|null);
+
+            /** ResetOffsetsRequest shift. */
+            shift?: (number|null);
+
+            /** ResetOffsetsRequest dryRun. */
+            dryRun: boolean;
+
+            /** ResetOffsetsRequest to. */
+            to?: ("earliest"|"latest"|"offset"|"timestampMs"|"group"|"shift");
+
+            /**
+             * Creates a new ResetOffsetsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ResetOffsetsRequest instance
+             */
+            static create(properties: stratalog.v1.ResetOffsetsRequest.$Shape): stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape;
+            static create(properties?: stratalog.v1.ResetOffsetsRequest.$Properties): stratalog.v1.ResetOffsetsRequest;
+
+            /**
+             * Encodes the specified ResetOffsetsRequest message. Does not implicitly {@link stratalog.v1.ResetOffsetsRequest.verify|verify} messages.
+             * @param message ResetOffsetsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ResetOffsetsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetOffsetsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape} ResetOffsetsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape;
+        }
+
+        namespace ResetOffsetsRequest {
+
+            /** Properties of a ResetOffsetsRequest. */
+            interface $Properties {
+
+                /** ResetOffsetsRequest groupId */
+                groupId?: (string|null);
+
+                /** ResetOffsetsRequest partitions */
+                partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** ResetOffsetsRequest earliest */
+                earliest?: (boolean|null);
+
+                /** ResetOffsetsRequest latest */
+                latest?: (boolean|null);
+
+                /** ResetOffsetsRequest offset */
+                offset?: (number|null);
+
+                /** ResetOffsetsRequest timestampMs */
+                timestampMs?: (number|null);
+
+                /** ResetOffsetsRequest group */
+                group?: (string|null);
+
+                /** ResetOffsetsRequest shift */
+                shift?: (number|null);
+
+                /** ResetOffsetsRequest dryRun */
+                dryRun?: (boolean|null);
+
+                /** ResetOffsetsRequest to */
+                to?: ("earliest"|"latest"|"offset"|"timestampMs"|"group"|"shift");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a ResetOffsetsRequest. */
+            type $Shape = {
+              groupId?: string|null;
+              partitions?: stratalog.v1.TopicPartitions.$Shape[]|null;
+              earliest?: boolean|null;
+              latest?: boolean|null;
+              offset?: number|null;
+              timestampMs?: number|null;
+              group?: string|null;
+              shift?: number|null;
+              dryRun?: boolean|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ to?: undefined; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "earliest"; earliest: boolean; latest?: null; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "latest"; earliest?: null; latest: boolean; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "offset"; earliest?: null; latest?: null; offset: number; timestampMs?: null; group?: null; shift?: null }|{ to?: "timestampMs"; earliest?: null; latest?: null; offset?: null; timestampMs: number; group?: null; shift?: null }|{ to?: "group"; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group: string; shift?: null }|{ to?: "shift"; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group?: null; shift: number })
+            );
+        }
+
+        /**
+         * Properties of a ResetOffsetsResponse.
+         * @deprecated Use stratalog.v1.ResetOffsetsResponse.$Properties instead.
+         */
+        interface IResetOffsetsResponse extends stratalog.v1.ResetOffsetsResponse.$Properties {
+        }
+
+        /** Represents a ResetOffsetsResponse. */
+        class ResetOffsetsResponse {
+
+            /**
+             * Constructs a new ResetOffsetsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ResetOffsetsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetOffsetsResponse resets. */
+            resets: stratalog.v1.OffsetReset.$Properties[];
+
+            /**
+             * Creates a new ResetOffsetsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ResetOffsetsResponse instance
+             */
+            static create(properties: stratalog.v1.ResetOffsetsResponse.$Shape): stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape;
+            static create(properties?: stratalog.v1.ResetOffsetsResponse.$Properties): stratalog.v1.ResetOffsetsResponse;
+
+            /**
+             * Encodes the specified ResetOffsetsResponse message. Does not implicitly {@link stratalog.v1.ResetOffsetsResponse.verify|verify} messages.
+             * @param message ResetOffsetsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ResetOffsetsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetOffsetsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape} ResetOffsetsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape;
+        }
+
+        namespace ResetOffsetsResponse {
+
+            /** Properties of a ResetOffsetsResponse. */
+            interface $Properties {
+
+                /** ResetOffsetsResponse resets */
+                resets?: (stratalog.v1.OffsetReset.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetOffsetsResponse. */
+            type $Shape = stratalog.v1.ResetOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetReset.
+         * @deprecated Use stratalog.v1.OffsetReset.$Properties instead.
+         */
+        interface IOffsetReset extends stratalog.v1.OffsetReset.$Properties {
+        }
+
+        /** Represents an OffsetReset. */
+        class OffsetReset {
+
+            /**
+             * Constructs a new OffsetReset.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetReset.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetReset topic. */
+            topic: string;
+
+            /** OffsetReset topicId. */
+            topicId: Uint8Array;
+
+            /** OffsetReset partition. */
+            partition: number;
+
+            /** OffsetReset fromOffset. */
+            fromOffset: number;
+
+            /** OffsetReset toOffset. */
+            toOffset: number;
+
+            /** OffsetReset error. */
+            error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+            /**
+             * Creates a new OffsetReset instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetReset instance
+             */
+            static create(properties: stratalog.v1.OffsetReset.$Shape): stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape;
+            static create(properties?: stratalog.v1.OffsetReset.$Properties): stratalog.v1.OffsetReset;
+
+            /**
+             * Encodes the specified OffsetReset message. Does not implicitly {@link stratalog.v1.OffsetReset.verify|verify} messages.
+             * @param message OffsetReset message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetReset.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetReset message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape} OffsetReset
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape;
+        }
+
+        namespace OffsetReset {
+
+            /** Properties of an OffsetReset. */
+            interface $Properties {
+
+                /** OffsetReset topic */
+                topic?: (string|null);
+
+                /** OffsetReset topicId */
+                topicId?: (Uint8Array|null);
+
+                /** OffsetReset partition */
+                partition?: (number|null);
+
+                /** OffsetReset fromOffset */
+                fromOffset?: (number|null);
+
+                /** OffsetReset toOffset */
+                toOffset?: (number|null);
+
+                /** OffsetReset error */
+                error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetReset. */
+            type $Shape = stratalog.v1.OffsetReset.$Properties;
         }
 
         /**
