@@ -52,6 +52,8 @@ export class GroupSimulation implements SimWorld {
   #topicCount = 0
   #memberCount = 0
   #isFaulty = true
+  /** The leader is not told of topics: it is about to be lost. */
+  #isLeaderDeaf = false
   /** Highest committed offset by group and partition, of committed records. */
   readonly #committed = new Map<string, number>()
   /** End of what was processed without a gap. */
@@ -126,11 +128,12 @@ export class GroupSimulation implements SimWorld {
 
   /** A request and its answer on the network: each may be late or lost, a request doubled too. */
   #send<Response>(answer: (response: Response) => void, deliver: (reply: (response: Response) => void) => void): void {
-    const copies = this.#isFaulty && this.random.chance(0.08) ? 2 : 1
+    const copies = this.#isFaulty && this.random.chance(0.15) ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
+      const delayMs = copy === 0 ? this.#delayMs() : this.random.below(6000)
       if (this.#isFaulty && this.random.chance(0.05)) continue
       const { reign } = this.#coordinator
-      this.timeline.after(this.#delayMs(), () => {
+      this.timeline.after(delayMs, () => {
         if (this.#coordinator.reign !== reign && this.random.chance(0.5)) return
         deliver((response) => {
           if (this.#isFaulty && this.random.chance(0.05)) return
@@ -156,10 +159,22 @@ export class GroupSimulation implements SimWorld {
     else if (dice < 40) this.#restart(member)
     else if (dice < 52) member?.pause(random.below(9000))
     else if (dice < 60) member?.resubscribe(this.#subscription())
-    else if (dice < 72) this.#coordinator.failOver(this.#topics)
+    else if (dice < 72) this.#failOver()
     else if (dice < 78) this.#growTopic()
     else if (dice < 81) this.#createTopic()
     else if (dice < 84) this.#deleteTopic()
+  }
+
+  /** The next leader may know of topics that the last one did not, or not know yet of some that it did. */
+  #failOver(): void {
+    const former = this.#topics
+    const isAhead = this.random.chance(0.4)
+    this.#isLeaderDeaf = isAhead
+    if (this.random.chance(0.4)) this.#growTopic()
+    if (this.random.chance(0.2)) this.#deleteTopic()
+    this.#isLeaderDeaf = false
+    this.#coordinator.failOver(isAhead ? this.#topics : former)
+    this.timeline.after(this.random.below(2000), () => this.#coordinator.setTopics(this.#topics))
   }
 
   /** A static member is replaced by its next process; a dynamic one leaves, and another comes. */
@@ -226,7 +241,7 @@ export class GroupSimulation implements SimWorld {
 
   #setTopics(topics: readonly TopicFacts[]): void {
     this.#topics = topicsOf(this.#topics.version + 1, topics)
-    this.#coordinator.setTopics(this.#topics)
+    if (!this.#isLeaderDeaf) this.#coordinator.setTopics(this.#topics)
   }
 
   #onCommitted(record: GroupRecord): void {
@@ -297,6 +312,7 @@ export class GroupSimulation implements SimWorld {
       const group = this.#coordinator.describe(groupId)
       assert.equal(group?.state, 'stable', `group ${groupId} is stuck`)
       assert.deepEqual(group?.members.map((each) => each.memberId).sort(), members.map((each) => each.memberId).sort())
+      for (const member of members) this.#checkMember(member)
       for (const { name, topicId: id, partitionCount } of this.#topics.byId.values()) {
         if (!members.some(({ subscription }) => isSubscribed(subscription, name))) continue
         for (let partition = 0; partition < partitionCount; partition++) {
@@ -306,6 +322,17 @@ export class GroupSimulation implements SimWorld {
         }
       }
     }
+  }
+
+  /** What the coordinator believes of a member is what the member says. */
+  #checkMember(member: SimMember): void {
+    const known = this.#coordinator.describe(member.groupId)!.members.find((each) => each.memberId === member.memberId)!
+    assert.deepEqual(known.assigned, member.owned, `${member.memberId} does not have what it was told`)
+    assert.deepEqual([...known.subscription.topics], [...member.subscription.topics].sort())
+    assert.equal(known.subscription.topicPattern, member.subscription.topicPattern)
+    assert.equal(known.subscription.clientId, member.subscription.clientId)
+    for (const id of member.owned.keys())
+      assert.ok(this.#topics.byId.has(id), `${member.memberId} holds a topic that is gone`)
   }
 
   #every(ms: number, run: () => void): void {

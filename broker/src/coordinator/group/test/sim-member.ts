@@ -173,9 +173,17 @@ export class SimMember {
     for (const held of this.#held.values()) {
       if (hasPartition(assignment, held.topicId, held.partition) || held.isLeaving) continue
       held.isLeaving = true
-      const slow = this.#world.random.chance(0.05)
+      const slow = this.#world.random.chance(0.2)
       this.#run(this.#world.random.below(slow ? 8000 : 200), () => this.#giveUp(held))
     }
+    // Some begin at once, some after their hooks: until then they do not say that they have it.
+    const { memberEpoch } = this
+    this.#run(this.#world.random.chance(0.8) ? 0 : this.#world.random.below(1500), () => {
+      if (this.memberEpoch === memberEpoch) this.#take(assignment)
+    })
+  }
+
+  #take(assignment: Assignment): void {
     for (const [topicId, partitions] of assignment) {
       for (const partition of partitions) {
         if (this.#held.has(keyOf(topicId, partition))) continue
