@@ -57,6 +57,16 @@ test('giving up counts only together with the epoch that asked for it', () => {
   assert.deepEqual(fixture.describe().members[0]!.revoking, parts(1, 2, 3))
 })
 
+test('a late copy of a joining gives up nothing', () => {
+  const fixture = new ShardFixture([ORDERS])
+  const a = fixture.join('a', ['orders'])
+  const b = fixture.join('b', ['orders'])
+  fixture.stay('a', a.memberEpoch, parts(1, 0, 1, 2, 3))
+  const { records } = ok(fixture.beat('a', { subscription: subscribe(['orders']), owned: EMPTY_ASSIGNMENT }))
+  assert.deepEqual(records, [])
+  assert.equal(fixture.stay('b', b.memberEpoch).assignment, null)
+})
+
 test('an answer that was lost is given again', () => {
   const fixture = new ShardFixture([ORDERS])
   const lost = fixture.join('a', ['orders'])

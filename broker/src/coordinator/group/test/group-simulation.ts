@@ -302,7 +302,7 @@ export class GroupSimulation implements SimWorld {
     this.#isFaulty = false
     this.#coordinator.failOver(this.#topics)
     for (const member of this.#members) member.resume()
-    for (const groupId of GROUP_IDS) this.#addMember(groupId)
+    for (const groupId of GROUP_IDS) if (this.random.chance(0.5)) this.#addMember(groupId)
   }
 
   #checkHealed(): void {
