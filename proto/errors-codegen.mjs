@@ -12,7 +12,7 @@ export function renderErrorCodes(json) {
 export interface ErrorEntry {
   /** int16; Kafka's number where Kafka has the error, from 1000 where it is ours, from 1100 where only clients raise it. */
   readonly code: number
-  readonly scope: 'any' | 'partition' | 'topic' | 'broker' | 'client'
+  readonly scope: 'any' | 'partition' | 'topic' | 'group' | 'broker' | 'client'
   /** Name of the gRPC status when a whole call fails with it. */
   readonly grpcStatus: GrpcStatusName
   /** Whether the same request may succeed later. */

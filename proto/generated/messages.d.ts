@@ -3473,6 +3473,971 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a CoordinatorKey.
+         * @deprecated Use stratalog.v1.CoordinatorKey.$Properties instead.
+         */
+        interface ICoordinatorKey extends stratalog.v1.CoordinatorKey.$Properties {
+        }
+
+        /** Represents a CoordinatorKey. */
+        class CoordinatorKey {
+
+            /**
+             * Constructs a new CoordinatorKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CoordinatorKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CoordinatorKey group. */
+            group?: (stratalog.v1.GroupKey.$Properties|null);
+
+            /** CoordinatorKey member. */
+            member?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey target. */
+            target?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey current. */
+            current?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey offset. */
+            offset?: (stratalog.v1.OffsetKey.$Properties|null);
+
+            /** CoordinatorKey checkpointBegin. */
+            checkpointBegin?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+            /** CoordinatorKey checkpointEnd. */
+            checkpointEnd?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+            /** CoordinatorKey kind. */
+            kind?: ("group"|"member"|"target"|"current"|"offset"|"checkpointBegin"|"checkpointEnd");
+
+            /**
+             * Creates a new CoordinatorKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CoordinatorKey instance
+             */
+            static create(properties: stratalog.v1.CoordinatorKey.$Shape): stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape;
+            static create(properties?: stratalog.v1.CoordinatorKey.$Properties): stratalog.v1.CoordinatorKey;
+
+            /**
+             * Encodes the specified CoordinatorKey message. Does not implicitly {@link stratalog.v1.CoordinatorKey.verify|verify} messages.
+             * @param message CoordinatorKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CoordinatorKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CoordinatorKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape} CoordinatorKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape;
+        }
+
+        namespace CoordinatorKey {
+
+            /** Properties of a CoordinatorKey. */
+            interface $Properties {
+
+                /** CoordinatorKey group */
+                group?: (stratalog.v1.GroupKey.$Properties|null);
+
+                /** CoordinatorKey member */
+                member?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey target */
+                target?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey current */
+                current?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey offset */
+                offset?: (stratalog.v1.OffsetKey.$Properties|null);
+
+                /** CoordinatorKey checkpointBegin */
+                checkpointBegin?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+                /** CoordinatorKey checkpointEnd */
+                checkpointEnd?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+                /** CoordinatorKey kind */
+                kind?: ("group"|"member"|"target"|"current"|"offset"|"checkpointBegin"|"checkpointEnd");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CoordinatorKey. */
+            type $Shape = {
+              group?: stratalog.v1.GroupKey.$Shape|null;
+              member?: stratalog.v1.MemberKey.$Shape|null;
+              target?: stratalog.v1.MemberKey.$Shape|null;
+              current?: stratalog.v1.MemberKey.$Shape|null;
+              offset?: stratalog.v1.OffsetKey.$Shape|null;
+              checkpointBegin?: stratalog.v1.CheckpointKey.$Shape|null;
+              checkpointEnd?: stratalog.v1.CheckpointKey.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ kind?: undefined; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "group"; group: stratalog.v1.GroupKey.$Shape; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "member"; group?: null; member: stratalog.v1.MemberKey.$Shape; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "target"; group?: null; member?: null; target: stratalog.v1.MemberKey.$Shape; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "current"; group?: null; member?: null; target?: null; current: stratalog.v1.MemberKey.$Shape; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "offset"; group?: null; member?: null; target?: null; current?: null; offset: stratalog.v1.OffsetKey.$Shape; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "checkpointBegin"; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin: stratalog.v1.CheckpointKey.$Shape; checkpointEnd?: null }|{ kind?: "checkpointEnd"; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd: stratalog.v1.CheckpointKey.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a GroupKey.
+         * @deprecated Use stratalog.v1.GroupKey.$Properties instead.
+         */
+        interface IGroupKey extends stratalog.v1.GroupKey.$Properties {
+        }
+
+        /** Represents a GroupKey. */
+        class GroupKey {
+
+            /**
+             * Constructs a new GroupKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupKey groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new GroupKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupKey instance
+             */
+            static create(properties: stratalog.v1.GroupKey.$Shape): stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape;
+            static create(properties?: stratalog.v1.GroupKey.$Properties): stratalog.v1.GroupKey;
+
+            /**
+             * Encodes the specified GroupKey message. Does not implicitly {@link stratalog.v1.GroupKey.verify|verify} messages.
+             * @param message GroupKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape} GroupKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape;
+        }
+
+        namespace GroupKey {
+
+            /** Properties of a GroupKey. */
+            interface $Properties {
+
+                /** GroupKey groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupKey. */
+            type $Shape = stratalog.v1.GroupKey.$Properties;
+        }
+
+        /**
+         * Properties of a MemberKey.
+         * @deprecated Use stratalog.v1.MemberKey.$Properties instead.
+         */
+        interface IMemberKey extends stratalog.v1.MemberKey.$Properties {
+        }
+
+        /** Represents a MemberKey. */
+        class MemberKey {
+
+            /**
+             * Constructs a new MemberKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberKey groupId. */
+            groupId: string;
+
+            /** MemberKey memberId. */
+            memberId: string;
+
+            /**
+             * Creates a new MemberKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberKey instance
+             */
+            static create(properties: stratalog.v1.MemberKey.$Shape): stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape;
+            static create(properties?: stratalog.v1.MemberKey.$Properties): stratalog.v1.MemberKey;
+
+            /**
+             * Encodes the specified MemberKey message. Does not implicitly {@link stratalog.v1.MemberKey.verify|verify} messages.
+             * @param message MemberKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape} MemberKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape;
+        }
+
+        namespace MemberKey {
+
+            /** Properties of a MemberKey. */
+            interface $Properties {
+
+                /** MemberKey groupId */
+                groupId?: (string|null);
+
+                /** MemberKey memberId */
+                memberId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberKey. */
+            type $Shape = stratalog.v1.MemberKey.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetKey.
+         * @deprecated Use stratalog.v1.OffsetKey.$Properties instead.
+         */
+        interface IOffsetKey extends stratalog.v1.OffsetKey.$Properties {
+        }
+
+        /** Represents an OffsetKey. */
+        class OffsetKey {
+
+            /**
+             * Constructs a new OffsetKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetKey groupId. */
+            groupId: string;
+
+            /** OffsetKey topicId. */
+            topicId: Uint8Array;
+
+            /** OffsetKey partition. */
+            partition: number;
+
+            /**
+             * Creates a new OffsetKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetKey instance
+             */
+            static create(properties: stratalog.v1.OffsetKey.$Shape): stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape;
+            static create(properties?: stratalog.v1.OffsetKey.$Properties): stratalog.v1.OffsetKey;
+
+            /**
+             * Encodes the specified OffsetKey message. Does not implicitly {@link stratalog.v1.OffsetKey.verify|verify} messages.
+             * @param message OffsetKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape} OffsetKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape;
+        }
+
+        namespace OffsetKey {
+
+            /** Properties of an OffsetKey. */
+            interface $Properties {
+
+                /** OffsetKey groupId */
+                groupId?: (string|null);
+
+                /** OffsetKey topicId */
+                topicId?: (Uint8Array|null);
+
+                /** OffsetKey partition */
+                partition?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetKey. */
+            type $Shape = stratalog.v1.OffsetKey.$Properties;
+        }
+
+        /**
+         * Properties of a CheckpointKey.
+         * @deprecated Use stratalog.v1.CheckpointKey.$Properties instead.
+         */
+        interface ICheckpointKey extends stratalog.v1.CheckpointKey.$Properties {
+        }
+
+        /** Represents a CheckpointKey. */
+        class CheckpointKey {
+
+            /**
+             * Constructs a new CheckpointKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CheckpointKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CheckpointKey checkpointId. */
+            checkpointId: number;
+
+            /**
+             * Creates a new CheckpointKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CheckpointKey instance
+             */
+            static create(properties: stratalog.v1.CheckpointKey.$Shape): stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape;
+            static create(properties?: stratalog.v1.CheckpointKey.$Properties): stratalog.v1.CheckpointKey;
+
+            /**
+             * Encodes the specified CheckpointKey message. Does not implicitly {@link stratalog.v1.CheckpointKey.verify|verify} messages.
+             * @param message CheckpointKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CheckpointKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CheckpointKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape} CheckpointKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape;
+        }
+
+        namespace CheckpointKey {
+
+            /** Properties of a CheckpointKey. */
+            interface $Properties {
+
+                /** CheckpointKey checkpointId */
+                checkpointId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CheckpointKey. */
+            type $Shape = stratalog.v1.CheckpointKey.$Properties;
+        }
+
+        /**
+         * Properties of a GroupValue.
+         * @deprecated Use stratalog.v1.GroupValue.$Properties instead.
+         */
+        interface IGroupValue extends stratalog.v1.GroupValue.$Properties {
+        }
+
+        /** Represents a GroupValue. */
+        class GroupValue {
+
+            /**
+             * Constructs a new GroupValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupValue epoch. */
+            epoch: number;
+
+            /** GroupValue targetEpoch. */
+            targetEpoch: number;
+
+            /** GroupValue assignor. */
+            assignor: string;
+
+            /** GroupValue topicsVersion. */
+            topicsVersion: number;
+
+            /** GroupValue emptySinceMs. */
+            emptySinceMs: number;
+
+            /**
+             * Creates a new GroupValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupValue instance
+             */
+            static create(properties: stratalog.v1.GroupValue.$Shape): stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape;
+            static create(properties?: stratalog.v1.GroupValue.$Properties): stratalog.v1.GroupValue;
+
+            /**
+             * Encodes the specified GroupValue message. Does not implicitly {@link stratalog.v1.GroupValue.verify|verify} messages.
+             * @param message GroupValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape} GroupValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape;
+        }
+
+        namespace GroupValue {
+
+            /** Properties of a GroupValue. */
+            interface $Properties {
+
+                /** GroupValue epoch */
+                epoch?: (number|null);
+
+                /** GroupValue targetEpoch */
+                targetEpoch?: (number|null);
+
+                /** GroupValue assignor */
+                assignor?: (string|null);
+
+                /** GroupValue topicsVersion */
+                topicsVersion?: (number|null);
+
+                /** GroupValue emptySinceMs */
+                emptySinceMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupValue. */
+            type $Shape = stratalog.v1.GroupValue.$Properties;
+        }
+
+        /**
+         * Properties of a MemberValue.
+         * @deprecated Use stratalog.v1.MemberValue.$Properties instead.
+         */
+        interface IMemberValue extends stratalog.v1.MemberValue.$Properties {
+        }
+
+        /** Represents a MemberValue. */
+        class MemberValue {
+
+            /**
+             * Constructs a new MemberValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberValue instanceId. */
+            instanceId: string;
+
+            /** MemberValue clientId. */
+            clientId: string;
+
+            /** MemberValue address. */
+            address: string;
+
+            /** MemberValue rack. */
+            rack: string;
+
+            /** MemberValue topics. */
+            topics: string[];
+
+            /** MemberValue topicPattern. */
+            topicPattern: string;
+
+            /** MemberValue rebalanceTimeoutMs. */
+            rebalanceTimeoutMs: number;
+
+            /** MemberValue sessionTimeoutMs. */
+            sessionTimeoutMs: number;
+
+            /** MemberValue assignor. */
+            assignor: string;
+
+            /**
+             * Creates a new MemberValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberValue instance
+             */
+            static create(properties: stratalog.v1.MemberValue.$Shape): stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape;
+            static create(properties?: stratalog.v1.MemberValue.$Properties): stratalog.v1.MemberValue;
+
+            /**
+             * Encodes the specified MemberValue message. Does not implicitly {@link stratalog.v1.MemberValue.verify|verify} messages.
+             * @param message MemberValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape} MemberValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape;
+        }
+
+        namespace MemberValue {
+
+            /** Properties of a MemberValue. */
+            interface $Properties {
+
+                /** MemberValue instanceId */
+                instanceId?: (string|null);
+
+                /** MemberValue clientId */
+                clientId?: (string|null);
+
+                /** MemberValue address */
+                address?: (string|null);
+
+                /** MemberValue rack */
+                rack?: (string|null);
+
+                /** MemberValue topics */
+                topics?: (string[]|null);
+
+                /** MemberValue topicPattern */
+                topicPattern?: (string|null);
+
+                /** MemberValue rebalanceTimeoutMs */
+                rebalanceTimeoutMs?: (number|null);
+
+                /** MemberValue sessionTimeoutMs */
+                sessionTimeoutMs?: (number|null);
+
+                /** MemberValue assignor */
+                assignor?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberValue. */
+            type $Shape = stratalog.v1.MemberValue.$Properties;
+        }
+
+        /**
+         * Properties of a PartitionSet.
+         * @deprecated Use stratalog.v1.PartitionSet.$Properties instead.
+         */
+        interface IPartitionSet extends stratalog.v1.PartitionSet.$Properties {
+        }
+
+        /** Represents a PartitionSet. */
+        class PartitionSet {
+
+            /**
+             * Constructs a new PartitionSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PartitionSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PartitionSet topicId. */
+            topicId: Uint8Array;
+
+            /** PartitionSet partitions. */
+            partitions: number[];
+
+            /**
+             * Creates a new PartitionSet instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PartitionSet instance
+             */
+            static create(properties: stratalog.v1.PartitionSet.$Shape): stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape;
+            static create(properties?: stratalog.v1.PartitionSet.$Properties): stratalog.v1.PartitionSet;
+
+            /**
+             * Encodes the specified PartitionSet message. Does not implicitly {@link stratalog.v1.PartitionSet.verify|verify} messages.
+             * @param message PartitionSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PartitionSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PartitionSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape} PartitionSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape;
+        }
+
+        namespace PartitionSet {
+
+            /** Properties of a PartitionSet. */
+            interface $Properties {
+
+                /** PartitionSet topicId */
+                topicId?: (Uint8Array|null);
+
+                /** PartitionSet partitions */
+                partitions?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PartitionSet. */
+            type $Shape = stratalog.v1.PartitionSet.$Properties;
+        }
+
+        /**
+         * Properties of a TargetValue.
+         * @deprecated Use stratalog.v1.TargetValue.$Properties instead.
+         */
+        interface ITargetValue extends stratalog.v1.TargetValue.$Properties {
+        }
+
+        /** Represents a TargetValue. */
+        class TargetValue {
+
+            /**
+             * Constructs a new TargetValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.TargetValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TargetValue partitions. */
+            partitions: stratalog.v1.PartitionSet.$Properties[];
+
+            /**
+             * Creates a new TargetValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TargetValue instance
+             */
+            static create(properties: stratalog.v1.TargetValue.$Shape): stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape;
+            static create(properties?: stratalog.v1.TargetValue.$Properties): stratalog.v1.TargetValue;
+
+            /**
+             * Encodes the specified TargetValue message. Does not implicitly {@link stratalog.v1.TargetValue.verify|verify} messages.
+             * @param message TargetValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.TargetValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TargetValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape} TargetValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape;
+        }
+
+        namespace TargetValue {
+
+            /** Properties of a TargetValue. */
+            interface $Properties {
+
+                /** TargetValue partitions */
+                partitions?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TargetValue. */
+            type $Shape = stratalog.v1.TargetValue.$Properties;
+        }
+
+        /**
+         * Properties of a CurrentValue.
+         * @deprecated Use stratalog.v1.CurrentValue.$Properties instead.
+         */
+        interface ICurrentValue extends stratalog.v1.CurrentValue.$Properties {
+        }
+
+        /** Represents a CurrentValue. */
+        class CurrentValue {
+
+            /**
+             * Constructs a new CurrentValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CurrentValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CurrentValue memberEpoch. */
+            memberEpoch: number;
+
+            /** CurrentValue previousEpoch. */
+            previousEpoch: number;
+
+            /** CurrentValue assigned. */
+            assigned: stratalog.v1.PartitionSet.$Properties[];
+
+            /** CurrentValue revoking. */
+            revoking: stratalog.v1.PartitionSet.$Properties[];
+
+            /** CurrentValue away. */
+            away: boolean;
+
+            /**
+             * Creates a new CurrentValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CurrentValue instance
+             */
+            static create(properties: stratalog.v1.CurrentValue.$Shape): stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape;
+            static create(properties?: stratalog.v1.CurrentValue.$Properties): stratalog.v1.CurrentValue;
+
+            /**
+             * Encodes the specified CurrentValue message. Does not implicitly {@link stratalog.v1.CurrentValue.verify|verify} messages.
+             * @param message CurrentValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CurrentValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CurrentValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape} CurrentValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape;
+        }
+
+        namespace CurrentValue {
+
+            /** Properties of a CurrentValue. */
+            interface $Properties {
+
+                /** CurrentValue memberEpoch */
+                memberEpoch?: (number|null);
+
+                /** CurrentValue previousEpoch */
+                previousEpoch?: (number|null);
+
+                /** CurrentValue assigned */
+                assigned?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** CurrentValue revoking */
+                revoking?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** CurrentValue away */
+                away?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CurrentValue. */
+            type $Shape = stratalog.v1.CurrentValue.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetValue.
+         * @deprecated Use stratalog.v1.OffsetValue.$Properties instead.
+         */
+        interface IOffsetValue extends stratalog.v1.OffsetValue.$Properties {
+        }
+
+        /** Represents an OffsetValue. */
+        class OffsetValue {
+
+            /**
+             * Constructs a new OffsetValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetValue offset. */
+            offset: number;
+
+            /** OffsetValue leaderEpoch. */
+            leaderEpoch: number;
+
+            /** OffsetValue metadata. */
+            metadata: string;
+
+            /** OffsetValue committedAtMs. */
+            committedAtMs: number;
+
+            /**
+             * Creates a new OffsetValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetValue instance
+             */
+            static create(properties: stratalog.v1.OffsetValue.$Shape): stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape;
+            static create(properties?: stratalog.v1.OffsetValue.$Properties): stratalog.v1.OffsetValue;
+
+            /**
+             * Encodes the specified OffsetValue message. Does not implicitly {@link stratalog.v1.OffsetValue.verify|verify} messages.
+             * @param message OffsetValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape} OffsetValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape;
+        }
+
+        namespace OffsetValue {
+
+            /** Properties of an OffsetValue. */
+            interface $Properties {
+
+                /** OffsetValue offset */
+                offset?: (number|null);
+
+                /** OffsetValue leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** OffsetValue metadata */
+                metadata?: (string|null);
+
+                /** OffsetValue committedAtMs */
+                committedAtMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetValue. */
+            type $Shape = stratalog.v1.OffsetValue.$Properties;
+        }
+
+        /**
+         * Properties of a CheckpointValue.
+         * @deprecated Use stratalog.v1.CheckpointValue.$Properties instead.
+         */
+        interface ICheckpointValue extends stratalog.v1.CheckpointValue.$Properties {
+        }
+
+        /** Represents a CheckpointValue. */
+        class CheckpointValue {
+
+            /**
+             * Constructs a new CheckpointValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CheckpointValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new CheckpointValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CheckpointValue instance
+             */
+            static create(properties: stratalog.v1.CheckpointValue.$Shape): stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape;
+            static create(properties?: stratalog.v1.CheckpointValue.$Properties): stratalog.v1.CheckpointValue;
+
+            /**
+             * Encodes the specified CheckpointValue message. Does not implicitly {@link stratalog.v1.CheckpointValue.verify|verify} messages.
+             * @param message CheckpointValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CheckpointValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CheckpointValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape} CheckpointValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape;
+        }
+
+        namespace CheckpointValue {
+
+            /** Properties of a CheckpointValue. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CheckpointValue. */
+            type $Shape = stratalog.v1.CheckpointValue.$Properties;
+        }
+
+        /**
          * Properties of a FetchRequest.
          * @deprecated Use stratalog.v1.FetchRequest.$Properties instead.
          */
@@ -4330,6 +5295,142 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a FindCoordinatorRequest.
+         * @deprecated Use stratalog.v1.FindCoordinatorRequest.$Properties instead.
+         */
+        interface IFindCoordinatorRequest extends stratalog.v1.FindCoordinatorRequest.$Properties {
+        }
+
+        /** Represents a FindCoordinatorRequest. */
+        class FindCoordinatorRequest {
+
+            /**
+             * Constructs a new FindCoordinatorRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.FindCoordinatorRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FindCoordinatorRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new FindCoordinatorRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns FindCoordinatorRequest instance
+             */
+            static create(properties: stratalog.v1.FindCoordinatorRequest.$Shape): stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape;
+            static create(properties?: stratalog.v1.FindCoordinatorRequest.$Properties): stratalog.v1.FindCoordinatorRequest;
+
+            /**
+             * Encodes the specified FindCoordinatorRequest message. Does not implicitly {@link stratalog.v1.FindCoordinatorRequest.verify|verify} messages.
+             * @param message FindCoordinatorRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.FindCoordinatorRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FindCoordinatorRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape} FindCoordinatorRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.FindCoordinatorRequest & stratalog.v1.FindCoordinatorRequest.$Shape;
+        }
+
+        namespace FindCoordinatorRequest {
+
+            /** Properties of a FindCoordinatorRequest. */
+            interface $Properties {
+
+                /** FindCoordinatorRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FindCoordinatorRequest. */
+            type $Shape = stratalog.v1.FindCoordinatorRequest.$Properties;
+        }
+
+        /**
+         * Properties of a FindCoordinatorResponse.
+         * @deprecated Use stratalog.v1.FindCoordinatorResponse.$Properties instead.
+         */
+        interface IFindCoordinatorResponse extends stratalog.v1.FindCoordinatorResponse.$Properties {
+        }
+
+        /** Represents a FindCoordinatorResponse. */
+        class FindCoordinatorResponse {
+
+            /**
+             * Constructs a new FindCoordinatorResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.FindCoordinatorResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FindCoordinatorResponse coordinator. */
+            coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** FindCoordinatorResponse partition. */
+            partition: number;
+
+            /**
+             * Creates a new FindCoordinatorResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns FindCoordinatorResponse instance
+             */
+            static create(properties: stratalog.v1.FindCoordinatorResponse.$Shape): stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape;
+            static create(properties?: stratalog.v1.FindCoordinatorResponse.$Properties): stratalog.v1.FindCoordinatorResponse;
+
+            /**
+             * Encodes the specified FindCoordinatorResponse message. Does not implicitly {@link stratalog.v1.FindCoordinatorResponse.verify|verify} messages.
+             * @param message FindCoordinatorResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.FindCoordinatorResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FindCoordinatorResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape} FindCoordinatorResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.FindCoordinatorResponse & stratalog.v1.FindCoordinatorResponse.$Shape;
+        }
+
+        namespace FindCoordinatorResponse {
+
+            /** Properties of a FindCoordinatorResponse. */
+            interface $Properties {
+
+                /** FindCoordinatorResponse coordinator */
+                coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** FindCoordinatorResponse partition */
+                partition?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FindCoordinatorResponse. */
+            type $Shape = stratalog.v1.FindCoordinatorResponse.$Properties;
+        }
+
+        /**
          * Properties of a GroupHeartbeatRequest.
          * @deprecated Use stratalog.v1.GroupHeartbeatRequest.$Properties instead.
          */
@@ -4360,11 +5461,14 @@ export namespace stratalog {
             /** GroupHeartbeatRequest instanceId. */
             instanceId: string;
 
-            /** GroupHeartbeatRequest subscribedTopics. */
-            subscribedTopics: string[];
+            /** GroupHeartbeatRequest subscription. */
+            subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
 
             /** GroupHeartbeatRequest owned. */
-            owned: stratalog.v1.TopicPartitions.$Properties[];
+            owned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupHeartbeatRequest stalls. */
+            stalls: stratalog.v1.MemberStall.$Properties[];
 
             /**
              * Creates a new GroupHeartbeatRequest instance using the specified properties.
@@ -4410,11 +5514,14 @@ export namespace stratalog {
                 /** GroupHeartbeatRequest instanceId */
                 instanceId?: (string|null);
 
-                /** GroupHeartbeatRequest subscribedTopics */
-                subscribedTopics?: (string[]|null);
+                /** GroupHeartbeatRequest subscription */
+                subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
 
                 /** GroupHeartbeatRequest owned */
-                owned?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+                owned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupHeartbeatRequest stalls */
+                stalls?: (stratalog.v1.MemberStall.$Properties[]|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4422,6 +5529,196 @@ export namespace stratalog {
 
             /** Shape of a GroupHeartbeatRequest. */
             type $Shape = stratalog.v1.GroupHeartbeatRequest.$Properties;
+        }
+
+        /**
+         * Properties of a GroupSubscription.
+         * @deprecated Use stratalog.v1.GroupSubscription.$Properties instead.
+         */
+        interface IGroupSubscription extends stratalog.v1.GroupSubscription.$Properties {
+        }
+
+        /** Represents a GroupSubscription. */
+        class GroupSubscription {
+
+            /**
+             * Constructs a new GroupSubscription.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupSubscription.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupSubscription topics. */
+            topics: string[];
+
+            /** GroupSubscription topicPattern. */
+            topicPattern: string;
+
+            /** GroupSubscription rack. */
+            rack: string;
+
+            /** GroupSubscription clientId. */
+            clientId: string;
+
+            /** GroupSubscription rebalanceTimeoutMs. */
+            rebalanceTimeoutMs: number;
+
+            /** GroupSubscription sessionTimeoutMs. */
+            sessionTimeoutMs: number;
+
+            /** GroupSubscription assignor. */
+            assignor: string;
+
+            /**
+             * Creates a new GroupSubscription instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupSubscription instance
+             */
+            static create(properties: stratalog.v1.GroupSubscription.$Shape): stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape;
+            static create(properties?: stratalog.v1.GroupSubscription.$Properties): stratalog.v1.GroupSubscription;
+
+            /**
+             * Encodes the specified GroupSubscription message. Does not implicitly {@link stratalog.v1.GroupSubscription.verify|verify} messages.
+             * @param message GroupSubscription message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupSubscription.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupSubscription message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape} GroupSubscription
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupSubscription & stratalog.v1.GroupSubscription.$Shape;
+        }
+
+        namespace GroupSubscription {
+
+            /** Properties of a GroupSubscription. */
+            interface $Properties {
+
+                /** GroupSubscription topics */
+                topics?: (string[]|null);
+
+                /** GroupSubscription topicPattern */
+                topicPattern?: (string|null);
+
+                /** GroupSubscription rack */
+                rack?: (string|null);
+
+                /** GroupSubscription clientId */
+                clientId?: (string|null);
+
+                /** GroupSubscription rebalanceTimeoutMs */
+                rebalanceTimeoutMs?: (number|null);
+
+                /** GroupSubscription sessionTimeoutMs */
+                sessionTimeoutMs?: (number|null);
+
+                /** GroupSubscription assignor */
+                assignor?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupSubscription. */
+            type $Shape = stratalog.v1.GroupSubscription.$Properties;
+        }
+
+        /**
+         * Properties of a MemberStall.
+         * @deprecated Use stratalog.v1.MemberStall.$Properties instead.
+         */
+        interface IMemberStall extends stratalog.v1.MemberStall.$Properties {
+        }
+
+        /** Represents a MemberStall. */
+        class MemberStall {
+
+            /**
+             * Constructs a new MemberStall.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberStall.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberStall topic. */
+            topic: string;
+
+            /** MemberStall topicId. */
+            topicId: Uint8Array;
+
+            /** MemberStall partition. */
+            partition: number;
+
+            /** MemberStall offset. */
+            offset: number;
+
+            /** MemberStall forMs. */
+            forMs: number;
+
+            /**
+             * Creates a new MemberStall instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberStall instance
+             */
+            static create(properties: stratalog.v1.MemberStall.$Shape): stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape;
+            static create(properties?: stratalog.v1.MemberStall.$Properties): stratalog.v1.MemberStall;
+
+            /**
+             * Encodes the specified MemberStall message. Does not implicitly {@link stratalog.v1.MemberStall.verify|verify} messages.
+             * @param message MemberStall message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberStall.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberStall message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape} MemberStall
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberStall & stratalog.v1.MemberStall.$Shape;
+        }
+
+        namespace MemberStall {
+
+            /** Properties of a MemberStall. */
+            interface $Properties {
+
+                /** MemberStall topic */
+                topic?: (string|null);
+
+                /** MemberStall topicId */
+                topicId?: (Uint8Array|null);
+
+                /** MemberStall partition */
+                partition?: (number|null);
+
+                /** MemberStall offset */
+                offset?: (number|null);
+
+                /** MemberStall forMs */
+                forMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberStall. */
+            type $Shape = stratalog.v1.MemberStall.$Properties;
         }
 
         /**
@@ -4769,6 +6066,12 @@ export namespace stratalog {
             /** CommittedOffset error. */
             error?: (stratalog.v1.ErrorDetail.$Properties|null);
 
+            /** CommittedOffset topicId. */
+            topicId: Uint8Array;
+
+            /** CommittedOffset committedAtMs. */
+            committedAtMs: number;
+
             /**
              * Creates a new CommittedOffset instance using the specified properties.
              * @param [properties] Properties to set
@@ -4818,6 +6121,12 @@ export namespace stratalog {
 
                 /** CommittedOffset error */
                 error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** CommittedOffset topicId */
+                topicId?: (Uint8Array|null);
+
+                /** CommittedOffset committedAtMs */
+                committedAtMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4917,6 +6226,12 @@ export namespace stratalog {
             /** FetchOffsetsRequest partitions. */
             partitions: stratalog.v1.TopicPartitions.$Properties[];
 
+            /** FetchOffsetsRequest memberId. */
+            memberId: string;
+
+            /** FetchOffsetsRequest memberEpoch. */
+            memberEpoch: number;
+
             /**
              * Creates a new FetchOffsetsRequest instance using the specified properties.
              * @param [properties] Properties to set
@@ -4954,6 +6269,12 @@ export namespace stratalog {
 
                 /** FetchOffsetsRequest partitions */
                 partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** FetchOffsetsRequest memberId */
+                memberId?: (string|null);
+
+                /** FetchOffsetsRequest memberEpoch */
+                memberEpoch?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5026,6 +6347,1230 @@ export namespace stratalog {
 
             /** Shape of a FetchOffsetsResponse. */
             type $Shape = stratalog.v1.FetchOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteOffsetsRequest.
+         * @deprecated Use stratalog.v1.DeleteOffsetsRequest.$Properties instead.
+         */
+        interface IDeleteOffsetsRequest extends stratalog.v1.DeleteOffsetsRequest.$Properties {
+        }
+
+        /** Represents a DeleteOffsetsRequest. */
+        class DeleteOffsetsRequest {
+
+            /**
+             * Constructs a new DeleteOffsetsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteOffsetsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteOffsetsRequest groupId. */
+            groupId: string;
+
+            /** DeleteOffsetsRequest partitions. */
+            partitions: stratalog.v1.TopicPartitions.$Properties[];
+
+            /**
+             * Creates a new DeleteOffsetsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteOffsetsRequest instance
+             */
+            static create(properties: stratalog.v1.DeleteOffsetsRequest.$Shape): stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape;
+            static create(properties?: stratalog.v1.DeleteOffsetsRequest.$Properties): stratalog.v1.DeleteOffsetsRequest;
+
+            /**
+             * Encodes the specified DeleteOffsetsRequest message. Does not implicitly {@link stratalog.v1.DeleteOffsetsRequest.verify|verify} messages.
+             * @param message DeleteOffsetsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteOffsetsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteOffsetsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape} DeleteOffsetsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteOffsetsRequest & stratalog.v1.DeleteOffsetsRequest.$Shape;
+        }
+
+        namespace DeleteOffsetsRequest {
+
+            /** Properties of a DeleteOffsetsRequest. */
+            interface $Properties {
+
+                /** DeleteOffsetsRequest groupId */
+                groupId?: (string|null);
+
+                /** DeleteOffsetsRequest partitions */
+                partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteOffsetsRequest. */
+            type $Shape = stratalog.v1.DeleteOffsetsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteOffsetsResponse.
+         * @deprecated Use stratalog.v1.DeleteOffsetsResponse.$Properties instead.
+         */
+        interface IDeleteOffsetsResponse extends stratalog.v1.DeleteOffsetsResponse.$Properties {
+        }
+
+        /** Represents a DeleteOffsetsResponse. */
+        class DeleteOffsetsResponse {
+
+            /**
+             * Constructs a new DeleteOffsetsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteOffsetsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteOffsetsResponse offsets. */
+            offsets: stratalog.v1.CommittedOffset.$Properties[];
+
+            /**
+             * Creates a new DeleteOffsetsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteOffsetsResponse instance
+             */
+            static create(properties: stratalog.v1.DeleteOffsetsResponse.$Shape): stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape;
+            static create(properties?: stratalog.v1.DeleteOffsetsResponse.$Properties): stratalog.v1.DeleteOffsetsResponse;
+
+            /**
+             * Encodes the specified DeleteOffsetsResponse message. Does not implicitly {@link stratalog.v1.DeleteOffsetsResponse.verify|verify} messages.
+             * @param message DeleteOffsetsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteOffsetsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteOffsetsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape} DeleteOffsetsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteOffsetsResponse & stratalog.v1.DeleteOffsetsResponse.$Shape;
+        }
+
+        namespace DeleteOffsetsResponse {
+
+            /** Properties of a DeleteOffsetsResponse. */
+            interface $Properties {
+
+                /** DeleteOffsetsResponse offsets */
+                offsets?: (stratalog.v1.CommittedOffset.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteOffsetsResponse. */
+            type $Shape = stratalog.v1.DeleteOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteGroupRequest.
+         * @deprecated Use stratalog.v1.DeleteGroupRequest.$Properties instead.
+         */
+        interface IDeleteGroupRequest extends stratalog.v1.DeleteGroupRequest.$Properties {
+        }
+
+        /** Represents a DeleteGroupRequest. */
+        class DeleteGroupRequest {
+
+            /**
+             * Constructs a new DeleteGroupRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteGroupRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteGroupRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new DeleteGroupRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteGroupRequest instance
+             */
+            static create(properties: stratalog.v1.DeleteGroupRequest.$Shape): stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape;
+            static create(properties?: stratalog.v1.DeleteGroupRequest.$Properties): stratalog.v1.DeleteGroupRequest;
+
+            /**
+             * Encodes the specified DeleteGroupRequest message. Does not implicitly {@link stratalog.v1.DeleteGroupRequest.verify|verify} messages.
+             * @param message DeleteGroupRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteGroupRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteGroupRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape} DeleteGroupRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteGroupRequest & stratalog.v1.DeleteGroupRequest.$Shape;
+        }
+
+        namespace DeleteGroupRequest {
+
+            /** Properties of a DeleteGroupRequest. */
+            interface $Properties {
+
+                /** DeleteGroupRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteGroupRequest. */
+            type $Shape = stratalog.v1.DeleteGroupRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteGroupResponse.
+         * @deprecated Use stratalog.v1.DeleteGroupResponse.$Properties instead.
+         */
+        interface IDeleteGroupResponse extends stratalog.v1.DeleteGroupResponse.$Properties {
+        }
+
+        /** Represents a DeleteGroupResponse. */
+        class DeleteGroupResponse {
+
+            /**
+             * Constructs a new DeleteGroupResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteGroupResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new DeleteGroupResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteGroupResponse instance
+             */
+            static create(properties: stratalog.v1.DeleteGroupResponse.$Shape): stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape;
+            static create(properties?: stratalog.v1.DeleteGroupResponse.$Properties): stratalog.v1.DeleteGroupResponse;
+
+            /**
+             * Encodes the specified DeleteGroupResponse message. Does not implicitly {@link stratalog.v1.DeleteGroupResponse.verify|verify} messages.
+             * @param message DeleteGroupResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteGroupResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteGroupResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape} DeleteGroupResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteGroupResponse & stratalog.v1.DeleteGroupResponse.$Shape;
+        }
+
+        namespace DeleteGroupResponse {
+
+            /** Properties of a DeleteGroupResponse. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteGroupResponse. */
+            type $Shape = stratalog.v1.DeleteGroupResponse.$Properties;
+        }
+
+        /**
+         * Properties of a ListGroupsRequest.
+         * @deprecated Use stratalog.v1.ListGroupsRequest.$Properties instead.
+         */
+        interface IListGroupsRequest extends stratalog.v1.ListGroupsRequest.$Properties {
+        }
+
+        /** Represents a ListGroupsRequest. */
+        class ListGroupsRequest {
+
+            /**
+             * Constructs a new ListGroupsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ListGroupsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListGroupsRequest states. */
+            states: stratalog.v1.GroupState[];
+
+            /**
+             * Creates a new ListGroupsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListGroupsRequest instance
+             */
+            static create(properties: stratalog.v1.ListGroupsRequest.$Shape): stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape;
+            static create(properties?: stratalog.v1.ListGroupsRequest.$Properties): stratalog.v1.ListGroupsRequest;
+
+            /**
+             * Encodes the specified ListGroupsRequest message. Does not implicitly {@link stratalog.v1.ListGroupsRequest.verify|verify} messages.
+             * @param message ListGroupsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ListGroupsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListGroupsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape} ListGroupsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ListGroupsRequest & stratalog.v1.ListGroupsRequest.$Shape;
+        }
+
+        namespace ListGroupsRequest {
+
+            /** Properties of a ListGroupsRequest. */
+            interface $Properties {
+
+                /** ListGroupsRequest states */
+                states?: (stratalog.v1.GroupState[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListGroupsRequest. */
+            type $Shape = stratalog.v1.ListGroupsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ListGroupsResponse.
+         * @deprecated Use stratalog.v1.ListGroupsResponse.$Properties instead.
+         */
+        interface IListGroupsResponse extends stratalog.v1.ListGroupsResponse.$Properties {
+        }
+
+        /** Represents a ListGroupsResponse. */
+        class ListGroupsResponse {
+
+            /**
+             * Constructs a new ListGroupsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ListGroupsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ListGroupsResponse groups. */
+            groups: stratalog.v1.GroupListing.$Properties[];
+
+            /** ListGroupsResponse errors. */
+            errors: stratalog.v1.ErrorDetail.$Properties[];
+
+            /**
+             * Creates a new ListGroupsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ListGroupsResponse instance
+             */
+            static create(properties: stratalog.v1.ListGroupsResponse.$Shape): stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape;
+            static create(properties?: stratalog.v1.ListGroupsResponse.$Properties): stratalog.v1.ListGroupsResponse;
+
+            /**
+             * Encodes the specified ListGroupsResponse message. Does not implicitly {@link stratalog.v1.ListGroupsResponse.verify|verify} messages.
+             * @param message ListGroupsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ListGroupsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ListGroupsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape} ListGroupsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ListGroupsResponse & stratalog.v1.ListGroupsResponse.$Shape;
+        }
+
+        namespace ListGroupsResponse {
+
+            /** Properties of a ListGroupsResponse. */
+            interface $Properties {
+
+                /** ListGroupsResponse groups */
+                groups?: (stratalog.v1.GroupListing.$Properties[]|null);
+
+                /** ListGroupsResponse errors */
+                errors?: (stratalog.v1.ErrorDetail.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ListGroupsResponse. */
+            type $Shape = stratalog.v1.ListGroupsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a GroupListing.
+         * @deprecated Use stratalog.v1.GroupListing.$Properties instead.
+         */
+        interface IGroupListing extends stratalog.v1.GroupListing.$Properties {
+        }
+
+        /** Represents a GroupListing. */
+        class GroupListing {
+
+            /**
+             * Constructs a new GroupListing.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupListing.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupListing groupId. */
+            groupId: string;
+
+            /** GroupListing state. */
+            state: stratalog.v1.GroupState;
+
+            /** GroupListing memberCount. */
+            memberCount: number;
+
+            /** GroupListing coordinatorId. */
+            coordinatorId: number;
+
+            /**
+             * Creates a new GroupListing instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupListing instance
+             */
+            static create(properties: stratalog.v1.GroupListing.$Shape): stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape;
+            static create(properties?: stratalog.v1.GroupListing.$Properties): stratalog.v1.GroupListing;
+
+            /**
+             * Encodes the specified GroupListing message. Does not implicitly {@link stratalog.v1.GroupListing.verify|verify} messages.
+             * @param message GroupListing message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupListing.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupListing message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape} GroupListing
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupListing & stratalog.v1.GroupListing.$Shape;
+        }
+
+        namespace GroupListing {
+
+            /** Properties of a GroupListing. */
+            interface $Properties {
+
+                /** GroupListing groupId */
+                groupId?: (string|null);
+
+                /** GroupListing state */
+                state?: (stratalog.v1.GroupState|null);
+
+                /** GroupListing memberCount */
+                memberCount?: (number|null);
+
+                /** GroupListing coordinatorId */
+                coordinatorId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupListing. */
+            type $Shape = stratalog.v1.GroupListing.$Properties;
+        }
+
+        /** GroupState enum. */
+        enum GroupState {
+
+            /** GROUP_STATE_UNSPECIFIED value */
+            GROUP_STATE_UNSPECIFIED = 0,
+
+            /** GROUP_STATE_EMPTY value */
+            GROUP_STATE_EMPTY = 1,
+
+            /** GROUP_STATE_ASSIGNING value */
+            GROUP_STATE_ASSIGNING = 2,
+
+            /** GROUP_STATE_RECONCILING value */
+            GROUP_STATE_RECONCILING = 3,
+
+            /** GROUP_STATE_STABLE value */
+            GROUP_STATE_STABLE = 4
+        }
+
+        /**
+         * Properties of a DescribeGroupRequest.
+         * @deprecated Use stratalog.v1.DescribeGroupRequest.$Properties instead.
+         */
+        interface IDescribeGroupRequest extends stratalog.v1.DescribeGroupRequest.$Properties {
+        }
+
+        /** Represents a DescribeGroupRequest. */
+        class DescribeGroupRequest {
+
+            /**
+             * Constructs a new DescribeGroupRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeGroupRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribeGroupRequest groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new DescribeGroupRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeGroupRequest instance
+             */
+            static create(properties: stratalog.v1.DescribeGroupRequest.$Shape): stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape;
+            static create(properties?: stratalog.v1.DescribeGroupRequest.$Properties): stratalog.v1.DescribeGroupRequest;
+
+            /**
+             * Encodes the specified DescribeGroupRequest message. Does not implicitly {@link stratalog.v1.DescribeGroupRequest.verify|verify} messages.
+             * @param message DescribeGroupRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeGroupRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeGroupRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape} DescribeGroupRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeGroupRequest & stratalog.v1.DescribeGroupRequest.$Shape;
+        }
+
+        namespace DescribeGroupRequest {
+
+            /** Properties of a DescribeGroupRequest. */
+            interface $Properties {
+
+                /** DescribeGroupRequest groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeGroupRequest. */
+            type $Shape = stratalog.v1.DescribeGroupRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DescribeGroupResponse.
+         * @deprecated Use stratalog.v1.DescribeGroupResponse.$Properties instead.
+         */
+        interface IDescribeGroupResponse extends stratalog.v1.DescribeGroupResponse.$Properties {
+        }
+
+        /** Represents a DescribeGroupResponse. */
+        class DescribeGroupResponse {
+
+            /**
+             * Constructs a new DescribeGroupResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DescribeGroupResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DescribeGroupResponse groupId. */
+            groupId: string;
+
+            /** DescribeGroupResponse state. */
+            state: stratalog.v1.GroupState;
+
+            /** DescribeGroupResponse groupEpoch. */
+            groupEpoch: number;
+
+            /** DescribeGroupResponse assignor. */
+            assignor: string;
+
+            /** DescribeGroupResponse coordinator. */
+            coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+            /** DescribeGroupResponse members. */
+            members: stratalog.v1.GroupMember.$Properties[];
+
+            /** DescribeGroupResponse partitions. */
+            partitions: stratalog.v1.GroupPartition.$Properties[];
+
+            /** DescribeGroupResponse reasons. */
+            reasons: string[];
+
+            /**
+             * Creates a new DescribeGroupResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DescribeGroupResponse instance
+             */
+            static create(properties: stratalog.v1.DescribeGroupResponse.$Shape): stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape;
+            static create(properties?: stratalog.v1.DescribeGroupResponse.$Properties): stratalog.v1.DescribeGroupResponse;
+
+            /**
+             * Encodes the specified DescribeGroupResponse message. Does not implicitly {@link stratalog.v1.DescribeGroupResponse.verify|verify} messages.
+             * @param message DescribeGroupResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DescribeGroupResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DescribeGroupResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape} DescribeGroupResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DescribeGroupResponse & stratalog.v1.DescribeGroupResponse.$Shape;
+        }
+
+        namespace DescribeGroupResponse {
+
+            /** Properties of a DescribeGroupResponse. */
+            interface $Properties {
+
+                /** DescribeGroupResponse groupId */
+                groupId?: (string|null);
+
+                /** DescribeGroupResponse state */
+                state?: (stratalog.v1.GroupState|null);
+
+                /** DescribeGroupResponse groupEpoch */
+                groupEpoch?: (number|null);
+
+                /** DescribeGroupResponse assignor */
+                assignor?: (string|null);
+
+                /** DescribeGroupResponse coordinator */
+                coordinator?: (stratalog.v1.LeaderHint.$Properties|null);
+
+                /** DescribeGroupResponse members */
+                members?: (stratalog.v1.GroupMember.$Properties[]|null);
+
+                /** DescribeGroupResponse partitions */
+                partitions?: (stratalog.v1.GroupPartition.$Properties[]|null);
+
+                /** DescribeGroupResponse reasons */
+                reasons?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DescribeGroupResponse. */
+            type $Shape = stratalog.v1.DescribeGroupResponse.$Properties;
+        }
+
+        /**
+         * Properties of a GroupMember.
+         * @deprecated Use stratalog.v1.GroupMember.$Properties instead.
+         */
+        interface IGroupMember extends stratalog.v1.GroupMember.$Properties {
+        }
+
+        /** Represents a GroupMember. */
+        class GroupMember {
+
+            /**
+             * Constructs a new GroupMember.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupMember.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupMember memberId. */
+            memberId: string;
+
+            /** GroupMember instanceId. */
+            instanceId: string;
+
+            /** GroupMember clientId. */
+            clientId: string;
+
+            /** GroupMember address. */
+            address: string;
+
+            /** GroupMember rack. */
+            rack: string;
+
+            /** GroupMember memberEpoch. */
+            memberEpoch: number;
+
+            /** GroupMember targetEpoch. */
+            targetEpoch: number;
+
+            /** GroupMember subscription. */
+            subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
+
+            /** GroupMember assigned. */
+            assigned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember target. */
+            target?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember revoking. */
+            revoking?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+            /** GroupMember silentMs. */
+            silentMs: number;
+
+            /**
+             * Creates a new GroupMember instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupMember instance
+             */
+            static create(properties: stratalog.v1.GroupMember.$Shape): stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape;
+            static create(properties?: stratalog.v1.GroupMember.$Properties): stratalog.v1.GroupMember;
+
+            /**
+             * Encodes the specified GroupMember message. Does not implicitly {@link stratalog.v1.GroupMember.verify|verify} messages.
+             * @param message GroupMember message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupMember.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupMember message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape} GroupMember
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupMember & stratalog.v1.GroupMember.$Shape;
+        }
+
+        namespace GroupMember {
+
+            /** Properties of a GroupMember. */
+            interface $Properties {
+
+                /** GroupMember memberId */
+                memberId?: (string|null);
+
+                /** GroupMember instanceId */
+                instanceId?: (string|null);
+
+                /** GroupMember clientId */
+                clientId?: (string|null);
+
+                /** GroupMember address */
+                address?: (string|null);
+
+                /** GroupMember rack */
+                rack?: (string|null);
+
+                /** GroupMember memberEpoch */
+                memberEpoch?: (number|null);
+
+                /** GroupMember targetEpoch */
+                targetEpoch?: (number|null);
+
+                /** GroupMember subscription */
+                subscription?: (stratalog.v1.GroupSubscription.$Properties|null);
+
+                /** GroupMember assigned */
+                assigned?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember target */
+                target?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember revoking */
+                revoking?: (stratalog.v1.GroupAssignment.$Properties|null);
+
+                /** GroupMember silentMs */
+                silentMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupMember. */
+            type $Shape = stratalog.v1.GroupMember.$Properties;
+        }
+
+        /**
+         * Properties of a GroupPartition.
+         * @deprecated Use stratalog.v1.GroupPartition.$Properties instead.
+         */
+        interface IGroupPartition extends stratalog.v1.GroupPartition.$Properties {
+        }
+
+        /** Represents a GroupPartition. */
+        class GroupPartition {
+
+            /**
+             * Constructs a new GroupPartition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupPartition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupPartition topic. */
+            topic: string;
+
+            /** GroupPartition topicId. */
+            topicId: Uint8Array;
+
+            /** GroupPartition partition. */
+            partition: number;
+
+            /** GroupPartition ownerMemberId. */
+            ownerMemberId: string;
+
+            /** GroupPartition committedOffset. */
+            committedOffset: number;
+
+            /** GroupPartition leaderEpoch. */
+            leaderEpoch: number;
+
+            /** GroupPartition metadata. */
+            metadata: string;
+
+            /** GroupPartition committedAtMs. */
+            committedAtMs: number;
+
+            /** GroupPartition logStartOffset. */
+            logStartOffset: number;
+
+            /** GroupPartition visibleEnd. */
+            visibleEnd: number;
+
+            /** GroupPartition lagRecords. */
+            lagRecords: number;
+
+            /** GroupPartition lagMs. */
+            lagMs: number;
+
+            /**
+             * Creates a new GroupPartition instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupPartition instance
+             */
+            static create(properties: stratalog.v1.GroupPartition.$Shape): stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape;
+            static create(properties?: stratalog.v1.GroupPartition.$Properties): stratalog.v1.GroupPartition;
+
+            /**
+             * Encodes the specified GroupPartition message. Does not implicitly {@link stratalog.v1.GroupPartition.verify|verify} messages.
+             * @param message GroupPartition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupPartition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupPartition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape} GroupPartition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupPartition & stratalog.v1.GroupPartition.$Shape;
+        }
+
+        namespace GroupPartition {
+
+            /** Properties of a GroupPartition. */
+            interface $Properties {
+
+                /** GroupPartition topic */
+                topic?: (string|null);
+
+                /** GroupPartition topicId */
+                topicId?: (Uint8Array|null);
+
+                /** GroupPartition partition */
+                partition?: (number|null);
+
+                /** GroupPartition ownerMemberId */
+                ownerMemberId?: (string|null);
+
+                /** GroupPartition committedOffset */
+                committedOffset?: (number|null);
+
+                /** GroupPartition leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** GroupPartition metadata */
+                metadata?: (string|null);
+
+                /** GroupPartition committedAtMs */
+                committedAtMs?: (number|null);
+
+                /** GroupPartition logStartOffset */
+                logStartOffset?: (number|null);
+
+                /** GroupPartition visibleEnd */
+                visibleEnd?: (number|null);
+
+                /** GroupPartition lagRecords */
+                lagRecords?: (number|null);
+
+                /** GroupPartition lagMs */
+                lagMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupPartition. */
+            type $Shape = stratalog.v1.GroupPartition.$Properties;
+        }
+
+        /**
+         * Properties of a ResetOffsetsRequest.
+         * @deprecated Use stratalog.v1.ResetOffsetsRequest.$Properties instead.
+         */
+        interface IResetOffsetsRequest extends stratalog.v1.ResetOffsetsRequest.$Properties {
+        }
+
+        /** Represents a ResetOffsetsRequest. */
+        class ResetOffsetsRequest {
+
+            /**
+             * Constructs a new ResetOffsetsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ResetOffsetsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetOffsetsRequest groupId. */
+            groupId: string;
+
+            /** ResetOffsetsRequest partitions. */
+            partitions: stratalog.v1.TopicPartitions.$Properties[];
+
+            /** ResetOffsetsRequest earliest. */
+            earliest?: (boolean|null);
+
+            /** ResetOffsetsRequest latest. */
+            latest?: (boolean|null);
+
+            /** ResetOffsetsRequest offset. */
+            offset?: (number|null);
+
+            /** ResetOffsetsRequest timestampMs. */
+            timestampMs?: (number|null);
+
+            /** ResetOffsetsRequest group. */
+            group?: (string|null);
+
+            /** ResetOffsetsRequest shift. */
+            shift?: (number|null);
+
+            /** ResetOffsetsRequest dryRun. */
+            dryRun: boolean;
+
+            /** ResetOffsetsRequest to. */
+            to?: ("earliest"|"latest"|"offset"|"timestampMs"|"group"|"shift");
+
+            /**
+             * Creates a new ResetOffsetsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ResetOffsetsRequest instance
+             */
+            static create(properties: stratalog.v1.ResetOffsetsRequest.$Shape): stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape;
+            static create(properties?: stratalog.v1.ResetOffsetsRequest.$Properties): stratalog.v1.ResetOffsetsRequest;
+
+            /**
+             * Encodes the specified ResetOffsetsRequest message. Does not implicitly {@link stratalog.v1.ResetOffsetsRequest.verify|verify} messages.
+             * @param message ResetOffsetsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ResetOffsetsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetOffsetsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape} ResetOffsetsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ResetOffsetsRequest & stratalog.v1.ResetOffsetsRequest.$Shape;
+        }
+
+        namespace ResetOffsetsRequest {
+
+            /** Properties of a ResetOffsetsRequest. */
+            interface $Properties {
+
+                /** ResetOffsetsRequest groupId */
+                groupId?: (string|null);
+
+                /** ResetOffsetsRequest partitions */
+                partitions?: (stratalog.v1.TopicPartitions.$Properties[]|null);
+
+                /** ResetOffsetsRequest earliest */
+                earliest?: (boolean|null);
+
+                /** ResetOffsetsRequest latest */
+                latest?: (boolean|null);
+
+                /** ResetOffsetsRequest offset */
+                offset?: (number|null);
+
+                /** ResetOffsetsRequest timestampMs */
+                timestampMs?: (number|null);
+
+                /** ResetOffsetsRequest group */
+                group?: (string|null);
+
+                /** ResetOffsetsRequest shift */
+                shift?: (number|null);
+
+                /** ResetOffsetsRequest dryRun */
+                dryRun?: (boolean|null);
+
+                /** ResetOffsetsRequest to */
+                to?: ("earliest"|"latest"|"offset"|"timestampMs"|"group"|"shift");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a ResetOffsetsRequest. */
+            type $Shape = {
+              groupId?: string|null;
+              partitions?: stratalog.v1.TopicPartitions.$Shape[]|null;
+              earliest?: boolean|null;
+              latest?: boolean|null;
+              offset?: number|null;
+              timestampMs?: number|null;
+              group?: string|null;
+              shift?: number|null;
+              dryRun?: boolean|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ to?: undefined; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "earliest"; earliest: boolean; latest?: null; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "latest"; earliest?: null; latest: boolean; offset?: null; timestampMs?: null; group?: null; shift?: null }|{ to?: "offset"; earliest?: null; latest?: null; offset: number; timestampMs?: null; group?: null; shift?: null }|{ to?: "timestampMs"; earliest?: null; latest?: null; offset?: null; timestampMs: number; group?: null; shift?: null }|{ to?: "group"; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group: string; shift?: null }|{ to?: "shift"; earliest?: null; latest?: null; offset?: null; timestampMs?: null; group?: null; shift: number })
+            );
+        }
+
+        /**
+         * Properties of a ResetOffsetsResponse.
+         * @deprecated Use stratalog.v1.ResetOffsetsResponse.$Properties instead.
+         */
+        interface IResetOffsetsResponse extends stratalog.v1.ResetOffsetsResponse.$Properties {
+        }
+
+        /** Represents a ResetOffsetsResponse. */
+        class ResetOffsetsResponse {
+
+            /**
+             * Constructs a new ResetOffsetsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.ResetOffsetsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetOffsetsResponse resets. */
+            resets: stratalog.v1.OffsetReset.$Properties[];
+
+            /**
+             * Creates a new ResetOffsetsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns ResetOffsetsResponse instance
+             */
+            static create(properties: stratalog.v1.ResetOffsetsResponse.$Shape): stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape;
+            static create(properties?: stratalog.v1.ResetOffsetsResponse.$Properties): stratalog.v1.ResetOffsetsResponse;
+
+            /**
+             * Encodes the specified ResetOffsetsResponse message. Does not implicitly {@link stratalog.v1.ResetOffsetsResponse.verify|verify} messages.
+             * @param message ResetOffsetsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.ResetOffsetsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetOffsetsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape} ResetOffsetsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.ResetOffsetsResponse & stratalog.v1.ResetOffsetsResponse.$Shape;
+        }
+
+        namespace ResetOffsetsResponse {
+
+            /** Properties of a ResetOffsetsResponse. */
+            interface $Properties {
+
+                /** ResetOffsetsResponse resets */
+                resets?: (stratalog.v1.OffsetReset.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetOffsetsResponse. */
+            type $Shape = stratalog.v1.ResetOffsetsResponse.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetReset.
+         * @deprecated Use stratalog.v1.OffsetReset.$Properties instead.
+         */
+        interface IOffsetReset extends stratalog.v1.OffsetReset.$Properties {
+        }
+
+        /** Represents an OffsetReset. */
+        class OffsetReset {
+
+            /**
+             * Constructs a new OffsetReset.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetReset.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetReset topic. */
+            topic: string;
+
+            /** OffsetReset topicId. */
+            topicId: Uint8Array;
+
+            /** OffsetReset partition. */
+            partition: number;
+
+            /** OffsetReset fromOffset. */
+            fromOffset: number;
+
+            /** OffsetReset toOffset. */
+            toOffset: number;
+
+            /** OffsetReset error. */
+            error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+            /**
+             * Creates a new OffsetReset instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetReset instance
+             */
+            static create(properties: stratalog.v1.OffsetReset.$Shape): stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape;
+            static create(properties?: stratalog.v1.OffsetReset.$Properties): stratalog.v1.OffsetReset;
+
+            /**
+             * Encodes the specified OffsetReset message. Does not implicitly {@link stratalog.v1.OffsetReset.verify|verify} messages.
+             * @param message OffsetReset message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetReset.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetReset message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape} OffsetReset
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetReset & stratalog.v1.OffsetReset.$Shape;
+        }
+
+        namespace OffsetReset {
+
+            /** Properties of an OffsetReset. */
+            interface $Properties {
+
+                /** OffsetReset topic */
+                topic?: (string|null);
+
+                /** OffsetReset topicId */
+                topicId?: (Uint8Array|null);
+
+                /** OffsetReset partition */
+                partition?: (number|null);
+
+                /** OffsetReset fromOffset */
+                fromOffset?: (number|null);
+
+                /** OffsetReset toOffset */
+                toOffset?: (number|null);
+
+                /** OffsetReset error */
+                error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetReset. */
+            type $Shape = stratalog.v1.OffsetReset.$Properties;
         }
 
         /**

@@ -4,7 +4,7 @@
 export interface ErrorEntry {
   /** int16; Kafka's number where Kafka has the error, from 1000 where it is ours, from 1100 where only clients raise it. */
   readonly code: number
-  readonly scope: 'any' | 'partition' | 'topic' | 'broker' | 'client'
+  readonly scope: 'any' | 'partition' | 'topic' | 'group' | 'broker' | 'client'
   /** Name of the gRPC status when a whole call fails with it. */
   readonly grpcStatus: GrpcStatusName
   /** Whether the same request may succeed later. */
@@ -111,6 +111,14 @@ export const ERRORS = {
     text: 'The batch is larger than the topic allows.',
     whatToDo: 'Send smaller batches or records, or raise max.message.bytes of the topic.',
   },
+  OFFSET_METADATA_TOO_LARGE: {
+    code: 12,
+    scope: 'partition',
+    grpcStatus: 'INVALID_ARGUMENT',
+    retriable: false,
+    text: 'The text committed with an offset is over its limit.',
+    whatToDo: 'Shorten it; the answer names the limit.',
+  },
   NETWORK_EXCEPTION: {
     code: 13,
     scope: 'broker',
@@ -118,6 +126,30 @@ export const ERRORS = {
     retriable: true,
     text: 'The connection was lost before an answer came.',
     whatToDo: 'Clients reconnect and retry; an idempotent producer does so without duplicates.',
+  },
+  COORDINATOR_LOAD_IN_PROGRESS: {
+    code: 14,
+    scope: 'group',
+    grpcStatus: 'UNAVAILABLE',
+    retriable: true,
+    text: 'The coordinator has just taken the group over and is reading its state.',
+    whatToDo: 'Clients retry after a moment.',
+  },
+  COORDINATOR_NOT_AVAILABLE: {
+    code: 15,
+    scope: 'group',
+    grpcStatus: 'UNAVAILABLE',
+    retriable: true,
+    text: 'No broker coordinates the group at the moment.',
+    whatToDo: 'Clients retry; if it persists, a partition of __consumer_offsets has no leader.',
+  },
+  NOT_COORDINATOR: {
+    code: 16,
+    scope: 'group',
+    grpcStatus: 'UNAVAILABLE',
+    retriable: true,
+    text: 'This broker does not coordinate the group.',
+    whatToDo: 'Clients go to the broker named in the answer.',
   },
   INVALID_TOPIC: {
     code: 17,
@@ -135,6 +167,22 @@ export const ERRORS = {
     retriable: true,
     text: 'Fewer replicas are reachable than an acknowledgement needs.',
     whatToDo: 'Bring brokers back; see `stratalog cluster health`.',
+  },
+  INVALID_GROUP_ID: {
+    code: 24,
+    scope: 'group',
+    grpcStatus: 'INVALID_ARGUMENT',
+    retriable: false,
+    text: 'A group id must have 1 to 255 characters, none of them a control character.',
+    whatToDo: 'Choose another name.',
+  },
+  UNKNOWN_MEMBER_ID: {
+    code: 25,
+    scope: 'group',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'The coordinator does not know this member: it has left or was removed for its silence.',
+    whatToDo: 'Clients give up what they own and join anew.',
   },
   INVALID_TIMESTAMP: {
     code: 32,
@@ -250,6 +298,22 @@ export const ERRORS = {
     text: 'The partition is being moved already.',
     whatToDo: 'Wait until it is done, or cancel it: see `stratalog partition status`.',
   },
+  GROUP_NOT_EMPTY: {
+    code: 68,
+    scope: 'group',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'The group has members.',
+    whatToDo: 'Stop its members first.',
+  },
+  GROUP_ID_NOT_FOUND: {
+    code: 69,
+    scope: 'group',
+    grpcStatus: 'NOT_FOUND',
+    retriable: false,
+    text: 'There is no such group.',
+    whatToDo: 'Check the name; a group exists from its first member or committed offset on.',
+  },
   FENCED_LEADER_EPOCH: {
     code: 74,
     scope: 'partition',
@@ -282,6 +346,14 @@ export const ERRORS = {
     text: 'The leader is new and does not know yet how far the log is committed.',
     whatToDo: 'Clients retry in a moment; the offset is not lost.',
   },
+  GROUP_MAX_SIZE_REACHED: {
+    code: 81,
+    scope: 'group',
+    grpcStatus: 'RESOURCE_EXHAUSTED',
+    retriable: false,
+    text: 'The group has as many members as it may.',
+    whatToDo: 'Use fewer members, or raise group.max.size.',
+  },
   ELIGIBLE_LEADERS_NOT_AVAILABLE: {
     code: 83,
     scope: 'partition',
@@ -297,6 +369,14 @@ export const ERRORS = {
     retriable: false,
     text: 'The partition is not being moved.',
     whatToDo: 'Nothing is to be cancelled; see `stratalog partition status`.',
+  },
+  GROUP_SUBSCRIBED_TO_TOPIC: {
+    code: 86,
+    scope: 'partition',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'A member of the group subscribes to the topic.',
+    whatToDo: 'Stop the members first, or end their subscription.',
   },
   INVALID_RECORD: {
     code: 87,
@@ -345,6 +425,46 @@ export const ERRORS = {
     retriable: false,
     text: "The broker named holds no replica that can lead: it is none of the partition's, lags, or is drained.",
     whatToDo: 'Choose another one: see `stratalog partition status`.',
+  },
+  FENCED_MEMBER_EPOCH: {
+    code: 110,
+    scope: 'group',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: "The member's epoch is not the one that the coordinator knows: it was removed, or another took its place.",
+    whatToDo: 'Clients give up what they own and join anew.',
+  },
+  UNRELEASED_INSTANCE_ID: {
+    code: 111,
+    scope: 'group',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'The static member is still in the group under this instance id.',
+    whatToDo: 'Wait until the other process has left or its session has ended, or choose another instance id.',
+  },
+  UNSUPPORTED_ASSIGNOR: {
+    code: 112,
+    scope: 'group',
+    grpcStatus: 'INVALID_ARGUMENT',
+    retriable: false,
+    text: 'The assignor is not known.',
+    whatToDo: 'Choose uniform or range.',
+  },
+  STALE_MEMBER_EPOCH: {
+    code: 113,
+    scope: 'group',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: true,
+    text: 'The commit or fetch carries an epoch that the member has left behind.',
+    whatToDo: 'Clients send it again with their present epoch, if they still own the partition.',
+  },
+  INVALID_REGULAR_EXPRESSION: {
+    code: 128,
+    scope: 'group',
+    grpcStatus: 'INVALID_ARGUMENT',
+    retriable: false,
+    text: 'The topic pattern is not a valid regular expression (RE2 syntax).',
+    whatToDo: 'Correct the pattern; the answer says where it is wrong.',
   },
   DISK_FULL: {
     code: 1000,
@@ -410,6 +530,14 @@ export const ERRORS = {
     retriable: false,
     text: 'The broker was decommissioned; its data folder does not come back into the cluster.',
     whatToDo: 'Start the broker with an empty data folder if it is to join anew.',
+  },
+  PARTITION_NOT_OWNED: {
+    code: 1008,
+    scope: 'partition',
+    grpcStatus: 'FAILED_PRECONDITION',
+    retriable: false,
+    text: 'The member commits for a partition that it does not own.',
+    whatToDo: 'The partition has moved on; its new owner begins at the last committed offset.',
   },
   CANCELLED: {
     code: 1100,
