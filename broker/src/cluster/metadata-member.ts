@@ -14,7 +14,7 @@ import { MetadataGroup, type MetadataGroupOptions } from '../controller/metadata
 import { EMPTY_IMAGE, type MetadataImage } from '../controller/metadata-image.ts'
 import { MetadataStore } from '../controller/metadata-store.ts'
 import { METADATA_PARTITION, METADATA_TOPIC, METADATA_TOPIC_ID } from '../controller/metadata-topic.ts'
-import { PartitionReplicatedLog } from '../controller/partition-replicated-log.ts'
+import { PartitionReplicatedLog } from '../partition/partition-replicated-log.ts'
 import type { Partition } from '../partition/partition.ts'
 import { publicError } from '../partition/partition-errors.ts'
 import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'

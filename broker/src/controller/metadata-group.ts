@@ -19,7 +19,7 @@ import type { MetadataRecord } from './metadata-records.ts'
 import { replay } from './metadata-replay.ts'
 import { checkFeatureLevel } from './metadata-rows.ts'
 import type { MetadataStore } from './metadata-store.ts'
-import type { Appending, LogRead, ReplicatedLog } from './replicated-log.ts'
+import type { Appending, LogRead, ReplicatedLog } from '../partition/replicated-log.ts'
 
 /** A change that has become durable. */
 export interface MetadataChange {
