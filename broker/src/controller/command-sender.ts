@@ -15,7 +15,7 @@ import {
   encodeControllerRequest,
 } from './controller-protocol.ts'
 import { type DecisionLoop, notController, type PendingCommand } from './decision-loop.ts'
-import { deferred } from './deferred.ts'
+import { deferred } from '../partition/deferred.ts'
 import type { MetadataGroup } from './metadata-group.ts'
 
 /** What peers know a request to the controller by. */

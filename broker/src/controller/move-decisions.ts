@@ -124,7 +124,6 @@ function renewal(
 }
 
 /** The copies on these brokers: those that are there stay, new ones get a generation that no copy has had. */
-export /** The copies that a partition has there: those it has already, and new ones. */
 export function targetOf(
   { partition, replicas, target, retiredGeneration }: PartitionImage,
   brokerIds: readonly number[],

@@ -13,7 +13,7 @@ import type { MetadataImage } from './metadata-image.ts'
 import { newPartition, type PartitionRecord } from './metadata-records.ts'
 import { Placer, takesReplicas } from './placement.ts'
 import { checkTopicConfig, checkTopicConfigKey } from './topic-config.ts'
-import { checkTopicName, isInternalTopic } from './topic-name.ts'
+import { checkTopicName, internalTopic, isInternalTopic } from './topic-name.ts'
 
 type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
 
@@ -102,13 +102,6 @@ export function placedPartitions(from: number, to: number, replicationFactor: nu
 
 function checkClientTopic(name: string): StratalogError | null {
   return checkTopicName(name) ?? (isInternalTopic(name) ? internalTopic(name) : null)
-}
-
-/** Refuses a client what only the system may do with its own topics. */
-export function internalTopic(name: string): StratalogError {
-  return new StratalogError('INVALID_TOPIC', `${name} is internal: names that begin with __ belong to the system`, {
-    topic: name,
-  })
 }
 
 function checkFree(image: MetadataImage, name: string): StratalogError | null {
