@@ -19,15 +19,12 @@ export function assignmentOf(entries: Iterable<readonly [string, Iterable<number
   const gathered = new Map<string, number[]>()
   for (const [topicId, partitions] of entries) {
     const list = gathered.get(topicId)
-    if (list === undefined) gathered.set(topicId, [...partitions])
-    else list.push(...partitions)
+    if (list === undefined) gathered.set(topicId, Array.from(partitions))
+    else for (const partition of partitions) list.push(partition)
   }
-  for (const [topicId, list] of gathered) {
-    const sorted = ascending(list)
-    if (sorted.length === 0) gathered.delete(topicId)
-    else gathered.set(topicId, sorted)
-  }
-  return gathered
+  const set = new Map<string, readonly number[]>()
+  for (const [topicId, list] of gathered) if (list.length > 0) set.set(topicId, ascending(list))
+  return set
 }
 
 /** How many partitions. */
@@ -41,6 +38,14 @@ export function partitionCount(set: Assignment): number {
 export function hasPartition(set: Assignment, topicId: string, partition: number): boolean {
   const partitions = set.get(topicId)
   return partitions !== undefined && indexOf(partitions, partition) >= 0
+}
+
+/** Whether any partition of the set passes. */
+export function hasSome(set: Assignment, passes: (topicId: string, partition: number) => boolean): boolean {
+  for (const [topicId, partitions] of set) {
+    if (partitions.some((partition) => passes(topicId, partition))) return true
+  }
+  return false
 }
 
 /** Whether both are the same set. */
@@ -68,7 +73,9 @@ export function filterAssignment(set: Assignment, passes: (topicId: string, part
 
 /** What is in `left` and not in `right`. */
 export function difference(left: Assignment, right: Assignment): Assignment {
-  return left === right ? EMPTY_ASSIGNMENT : filterAssignment(left, (id, partition) => !hasPartition(right, id, partition))
+  return left === right
+    ? EMPTY_ASSIGNMENT
+    : filterAssignment(left, (id, partition) => !hasPartition(right, id, partition))
 }
 
 /** What is in both. */

@@ -6,6 +6,7 @@
  */
 import type { StratalogError } from '@stratalog/proto'
 import type { Assignment } from './assignment.ts'
+import type { AssignorName } from './group-limits.ts'
 import type { GroupRecord } from './group-records.ts'
 
 /** Settings of the coordinator. */
@@ -19,8 +20,8 @@ export interface GroupConfig {
   readonly rebalanceTimeoutMs: number
   /** Members of a group. */
   readonly groupSizeMax: number
-  /** uniform or range. */
-  readonly assignor: string
+  /** Used where members ask for none. */
+  readonly assignor: AssignorName
   /** How long offsets of a group without members are kept. */
   readonly offsetsRetentionMs: number
 }
@@ -32,6 +33,8 @@ export interface Outcome<Response> {
   readonly response: Response
   /** Members of the group whose next heartbeat brings news: parked heartbeats of theirs should be handled again. */
   readonly wakes: readonly string[]
+  /** For the log: what happened, such as `member m-1 of group g joined`. */
+  readonly events: readonly string[]
 }
 
 /** What an event leads to, or why it is refused (then nothing changed). */
@@ -42,7 +45,7 @@ export interface GroupChange {
   readonly groupId: string
   readonly records: readonly GroupRecord[]
   readonly wakes: readonly string[]
-  /** For the log: what happened, such as `member m-1 fenced: silent for 45,000 ms`. */
+  /** For the log. */
   readonly events: readonly string[]
 }
 

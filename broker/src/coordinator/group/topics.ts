@@ -26,6 +26,8 @@ export interface Topics {
 
 /** What is different between two views. */
 export interface TopicsDelta {
+  readonly before: Topics
+  readonly after: Topics
   /** New topics, and topics with more partitions or other racks, as they are now. */
   readonly changed: readonly TopicFacts[]
   /** Topics that are gone, as they were. */
@@ -55,7 +57,7 @@ export function topicsDelta(before: Topics, after: Topics): TopicsDelta {
     if (former !== topic && (former === undefined || !sameFacts(former, topic))) changed.push(topic)
   }
   for (const topic of before.byId.values()) if (!after.byId.has(topic.topicId)) deleted.push(topic)
-  return { changed, deleted }
+  return { before, after, changed, deleted }
 }
 
 /** Whether names that match a pattern may be this topic: names that begin with two underscores belong to the system. */
