@@ -96,7 +96,12 @@ export function decideAllocateProducerIds(image: MetadataImage): Decision {
 }
 
 /** Partitions [from, to) of a topic, placed. */
-export function placedPartitions(from: number, to: number, replicationFactor: number, placer: Placer): PartitionRecord[] {
+export function placedPartitions(
+  from: number,
+  to: number,
+  replicationFactor: number,
+  placer: Placer,
+): PartitionRecord[] {
   return Array.from({ length: to - from }, (_, i) => newPartition(from + i, placer.place(replicationFactor)))
 }
 

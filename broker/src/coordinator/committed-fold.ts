@@ -12,7 +12,7 @@ import { isStratalogError, StratalogError } from '@stratalog/proto'
 import { decodeBatchSync, iterateBatches, verifyBatchCrc } from '@stratalog/proto/records'
 import type { LogRead } from '../partition/replicated-log.ts'
 import type { CoordinatorLog } from './coordinator-log.ts'
-import { batchFolded, type FoldPosition, foldFrom, markSeen } from './fold-position.ts'
+import { batchFolded, type FoldPosition, foldFrom, isMark, markSeen } from './fold-position.ts'
 import type { GroupRecord } from './group/group-records.ts'
 import { decodeRecord } from './group/record-codec.ts'
 import type { FoldedRecord, GroupStore } from './group-store.ts'
@@ -178,7 +178,7 @@ function decodeChunks(
           throw new StratalogError('CORRUPT_MESSAGE', `the batch at offset ${baseOffset} holds a record without a key`)
         }
         const record = decodeRecord(key, value)
-        if (record.type === 'checkpoint-begin' || record.type === 'checkpoint-end') {
+        if (isMark(record)) {
           position = markSeen(position, record, baseOffset)
         } else {
           records.push({ record, encoded: { key, value } })

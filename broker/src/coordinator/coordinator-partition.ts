@@ -68,7 +68,8 @@ export class CoordinatorPartition {
       store,
       onAdvance: () => partition.#wake(),
       onFailed: (error) => partition.#fail(error),
-      onTrimFailed: (error) => logger.warn({ ...partition.#name, err: error }, 'old records of groups were not trimmed'),
+      onTrimFailed: (error) =>
+        logger.warn({ ...partition.#name, err: error }, 'old records of groups were not trimmed'),
     })
     if (partition.#state.kind !== 'ended') partition.#stopListening = log.onAdvance(() => partition.#look())
     partition.#look()

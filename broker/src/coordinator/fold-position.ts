@@ -5,7 +5,7 @@
  * before its beginning. One whose end never came (its leader was lost) counts for nothing. Immutable. Pure.
  */
 import { invariant } from '@stratalog/proto'
-import type { CheckpointMark } from './group/group-records.ts'
+import type { CheckpointMark, CoordinatorRecord } from './group/group-records.ts'
 
 /** See the file's header. */
 export interface FoldPosition {
@@ -22,6 +22,11 @@ export interface FoldPosition {
 /** Of a log of which nothing has been folded. @param logStartOffset where it begins. */
 export function foldFrom(logStartOffset: number): FoldPosition {
   return { foldedEnd: logStartOffset, bytesSinceCheckpoint: 0, begun: null, neededFrom: logStartOffset }
+}
+
+/** Whether a record marks a checkpoint, and is no part of the state. */
+export function isMark(record: CoordinatorRecord): record is CheckpointMark {
+  return record.type === 'checkpoint-begin' || record.type === 'checkpoint-end'
 }
 
 /** After a mark. @param offset a batch boundary at or below the mark. */

@@ -7,7 +7,7 @@
  */
 import type { KeyValueStore, StoreOperation } from '../storage/key-value-store.ts'
 import { keysWithPrefix } from '../storage/key-value-store.ts'
-import { decodeFoldPosition, encodeFoldPosition, type FoldPosition } from './fold-position.ts'
+import { decodeFoldPosition, encodeFoldPosition, type FoldPosition, isMark } from './fold-position.ts'
 import type { GroupRecord } from './group/group-records.ts'
 import { decodeRecord } from './group/record-codec.ts'
 import {
@@ -52,7 +52,7 @@ export class GroupStore {
     for await (const [, row] of this.#store.iterate(keysWithPrefix(recordsPrefix(this.#prefix)))) {
       const { key, value } = decodeRow(row)
       const record = decodeRecord(key, value)
-      if (record.type !== 'checkpoint-begin' && record.type !== 'checkpoint-end') yield record
+      if (!isMark(record)) yield record
     }
   }
 

@@ -112,7 +112,8 @@ export class RecordAppender {
 
   #fail(error: unknown): void {
     if (this.#failure !== null) return
-    const named = error instanceof StratalogError ? error : new StratalogError('STORAGE_ERROR', undefined, { cause: error })
+    const named =
+      error instanceof StratalogError ? error : new StratalogError('STORAGE_ERROR', undefined, { cause: error })
     this.end(named)
     this.#options.onFailed(named)
   }

@@ -59,7 +59,9 @@ export class GroupDescriber {
       groupEpoch: group.groupEpoch,
       assignor: group.assignor,
       members: group.members.map((member) => memberMessage(member, topics)),
-      partitions: places.map((place, i) => partitionMessage(place, nameOf(place.topicId), found[i] ?? null, clock.nowMs())),
+      partitions: places.map((place, i) =>
+        partitionMessage(place, nameOf(place.topicId), found[i] ?? null, clock.nowMs()),
+      ),
       reasons: explainStandstill(group, troubles, nameOf, heartbeatIntervalMs),
     }
   }

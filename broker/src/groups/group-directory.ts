@@ -67,10 +67,7 @@ export class GroupDirectory {
     const { describer } = this.#options
     return [
       [LIST_REQUEST, async () => encoded(v1.ListGroupsResponse, this.#ownGroups())],
-      [
-        DESCRIBE_REQUEST,
-        async (body) => encoded(v1.DescribeGroupResponse, await describer.describe(body.toString())),
-      ],
+      [DESCRIBE_REQUEST, async (body) => encoded(v1.DescribeGroupResponse, await describer.describe(body.toString()))],
       [OFFSETS_REQUEST, async (body) => encoded(v1.FetchOffsetsResponse, await this.#ownOffsets(body.toString()))],
     ]
   }
@@ -186,9 +183,11 @@ export class GroupDirectory {
   /** However many ask for it, it is asked of the controllers once. */
   #ensureTopic(): Promise<TopicImage> {
     const { controller, partitionCount } = this.#options
-    this.#ensuring ??= controller().ensureOffsetsTopic(partitionCount).finally(() => {
-      this.#ensuring = null
-    })
+    this.#ensuring ??= controller()
+      .ensureOffsetsTopic(partitionCount)
+      .finally(() => {
+        this.#ensuring = null
+      })
     return this.#ensuring
   }
 
@@ -208,9 +207,6 @@ function loading(partition: number): StratalogError {
   return new StratalogError('COORDINATOR_LOAD_IN_PROGRESS', undefined, { topic: OFFSETS_TOPIC, partition })
 }
 
-function encoded<Message>(
-  type: { encode(message: Message): { finish(): Uint8Array } },
-  message: Message,
-): Buffer {
+function encoded<Message>(type: { encode(message: Message): { finish(): Uint8Array } }, message: Message): Buffer {
   return Buffer.from(type.encode(message).finish())
 }

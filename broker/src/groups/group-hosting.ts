@@ -88,7 +88,9 @@ export class GroupHosting {
     const topic = controller.image.topicsByName.get(OFFSETS_TOPIC)
     if (topic === undefined) return
     const brokers = [...cluster.liveness().values()]
-    const eligible = brokers.filter(({ isUp, isDrained, isDecommissioning }) => isUp && !isDrained && !isDecommissioning)
+    const eligible = brokers.filter(
+      ({ isUp, isDrained, isDecommissioning }) => isUp && !isDrained && !isDecommissioning,
+    )
     if (!lacksCopies(topic, eligible.length)) return
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#askedAtMs < COPIES_INTERVAL_MS) return

@@ -57,7 +57,9 @@ export function namedPartitions(topics: Topics, messages: readonly TopicPartitio
     const known = partitions!.filter((partition) => isPartitionOf(facts, partition))
     for (const partition of partitions!) {
       if (isPartitionOf(facts, partition)) continue
-      unknown.push(refusedOffset({ topic: facts.name, topicId: idBytes(facts.topicId), partition }, noPartition(facts, partition)))
+      unknown.push(
+        refusedOffset({ topic: facts.name, topicId: idBytes(facts.topicId), partition }, noPartition(facts, partition)),
+      )
     }
     found.push([facts.topicId, known])
   }

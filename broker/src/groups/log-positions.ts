@@ -118,7 +118,8 @@ export class LogPositions {
         logStartOffset,
         visibleEnd,
         recordTimestampMs: isHeld ? await recordTimestamp(found, offset) : null,
-        offsetForTimestamp: timestampMs === null ? null : ((await found.offsetForTimestamp(timestampMs))?.offset ?? null),
+        offsetForTimestamp:
+          timestampMs === null ? null : ((await found.offsetForTimestamp(timestampMs))?.offset ?? null),
       }
     } catch (error) {
       if (isStratalogError(error)) return null

@@ -60,7 +60,9 @@ export class OffsetResetter {
     const { topics } = coordinator
     const named = namedPartitions(topics, request.partitions)
     const chosen = request.partitions.length > 0 ? named.found : allOf(current, rule)
-    const places = [...chosen].flatMap(([topicId, partitions]) => partitions.map((partition) => ({ topicId, partition })))
+    const places = [...chosen].flatMap(([topicId, partitions]) =>
+      partitions.map((partition) => ({ topicId, partition })),
+    )
     const timestampMs = rule.kind === 'timestamp' ? rule.timestampMs : null
     const found = await positions.ask(places.map((place) => ({ ...place, offset: null, timestampMs })))
     const committed = new Map(current.map((each) => [keyOf(each), each.offset]))

@@ -19,10 +19,7 @@ export class TopicsView {
     const known = new Map<string, Known>()
     for (const image of topicsById.values()) {
       const former = this.#known.get(image.topicId)
-      known.set(
-        image.topicId,
-        sameRacks && former?.image === image ? former : { image, facts: factsOf(image, racks) },
-      )
+      known.set(image.topicId, sameRacks && former?.image === image ? former : { image, facts: factsOf(image, racks) })
     }
     this.#known = known
     this.#racks = racks

@@ -48,7 +48,11 @@ export function bindGroups(server: GrpcServer, options: GroupHandlersOptions): v
     const place = await directory.findCoordinator(groupId)
     return { coordinator: view.leaderHint(place, connection), partition: place.partition }
   })
-  server.unary(GroupsService.heartbeat, (request, { connection }) => handlers.heartbeat(request, connection), GROUP_REQUEST)
+  server.unary(
+    GroupsService.heartbeat,
+    (request, { connection }) => handlers.heartbeat(request, connection),
+    GROUP_REQUEST,
+  )
   server.unary(GroupsService.commitOffsets, (request) => handlers.commitOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.fetchOffsets, (request) => handlers.fetchOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.deleteOffsets, (request) => handlers.deleteOffsets(request), GROUP_REQUEST)
@@ -60,7 +64,10 @@ export function bindGroups(server: GrpcServer, options: GroupHandlersOptions): v
   server.unary(GroupsService.listGroups, async ({ states }) => {
     const { groups, errors } = await directory.list()
     const wanted = new Set(states)
-    return { groups: (groups ?? []).filter(({ state }) => wanted.size === 0 || wanted.has(state!)), errors: errors ?? [] }
+    return {
+      groups: (groups ?? []).filter(({ state }) => wanted.size === 0 || wanted.has(state!)),
+      errors: errors ?? [],
+    }
   })
   server.unary(GroupsService.describeGroup, async ({ groupId }, { connection }) => {
     refuse(checkGroupId(groupId))
@@ -101,7 +108,9 @@ class GroupHandlers {
     return { offsets: answers as OffsetMessage[] }
   }
 
-  async fetchOffsets(request: stratalog.v1.FetchOffsetsRequest): Promise<stratalog.v1.FetchOffsetsResponse.$Properties> {
+  async fetchOffsets(
+    request: stratalog.v1.FetchOffsetsRequest,
+  ): Promise<stratalog.v1.FetchOffsetsResponse.$Properties> {
     const { groupId, memberId, memberEpoch, partitions } = request
     await this.#known(partitions)
     const { coordinator } = this.#options
@@ -127,7 +136,9 @@ class GroupHandlers {
     return { offsets: [...offsets.map((each) => offsetMessage(each, coordinator.topics)), ...unknown] }
   }
 
-  async resetOffsets(request: stratalog.v1.ResetOffsetsRequest): Promise<stratalog.v1.ResetOffsetsResponse.$Properties> {
+  async resetOffsets(
+    request: stratalog.v1.ResetOffsetsRequest,
+  ): Promise<stratalog.v1.ResetOffsetsResponse.$Properties> {
     refuse(checkGroupId(request.groupId))
     await this.#known(request.partitions)
     try {
@@ -172,7 +183,8 @@ function notCoordinator(
   cause: StratalogError,
 ): StratalogError {
   const broker = leaderId === null ? undefined : image.brokers.get(leaderId)
-  const who = leaderId === null ? 'nobody does at the moment' : `broker ${leaderId} does, since leader epoch ${leaderEpoch}`
+  const who =
+    leaderId === null ? 'nobody does at the moment' : `broker ${leaderId} does, since leader epoch ${leaderEpoch}`
   return new StratalogError('NOT_COORDINATOR', `this broker does not coordinate group ${groupId}: ${who}`, {
     cause,
     leader: { leaderId, leaderEpoch, host: broker?.host ?? null, port: broker?.port ?? null },
