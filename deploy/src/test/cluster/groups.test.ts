@@ -86,6 +86,35 @@ test('all brokers are killed and come back: groups, members and offsets are ther
   assert.deepEqual(listed, names.toSorted())
 })
 
+test('any broker describes a group; one that does not coordinate it says who does', async () => {
+  await using cluster = await TestCluster.start()
+  await cluster.createTopic(TOPIC)
+  using groups = clientOf(cluster)
+  await cluster.send(TOPIC, 30)
+  const { memberEpoch } = await join(groups, 'billing')
+  await commit(groups, 'billing', 4, memberEpoch)
+  const { brokerId } = await groups.coordinatorOf('billing')
+  for (const { address, brokerId: asked } of cluster.brokers.brokers) {
+    const client = groups.connection(address)
+    const described = await client.call(GroupsService.describeGroup, { groupId: 'billing' })
+    assert.equal(described.coordinator?.leaderId, brokerId)
+    assert.deepEqual(
+      described.partitions.map(({ partition, ownerMemberId, lagRecords }) => [partition, ownerMemberId, lagRecords]),
+      [
+        [0, 'm1', 6],
+        [1, 'm1', 6],
+        [2, 'm1', 6],
+      ],
+    )
+    assert.deepEqual(described.reasons, [])
+    if (asked === brokerId) continue
+    const error = await client.failure(GroupsService.fetchOffsets, { groupId: 'billing' })
+    assert.equal(error.code, 'NOT_COORDINATOR')
+    assert.equal(error.leader?.leaderId, brokerId)
+    assert.equal(`${error.leader?.host}:${error.leader?.port}`, cluster.brokers.brokers[brokerId - 1]!.address)
+  }
+})
+
 test('a topic is deleted: its offsets go, and its partitions leave the members', async () => {
   await using cluster = await TestCluster.start()
   await cluster.createTopic(TOPIC)
