@@ -304,5 +304,6 @@ test('a log that holds what is no record of groups ends the partition, and says 
   cluster.append(builder.buildSync())
   await settled()
   assert.equal(await codeOf(fetched(partition)), 'STORAGE_ERROR')
+  assert.match(partition.problem!, /the groups of __consumer_offsets-0 cannot be kept/)
   assert.deepEqual(warnings, ['the groups of a partition cannot be kept any more'])
 })

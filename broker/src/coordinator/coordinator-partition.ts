@@ -80,6 +80,12 @@ export class CoordinatorPartition {
     return partition
   }
 
+  /** Why it keeps groups no more, for operators; null while it does. */
+  get problem(): string | null {
+    const state = this.#state
+    return state.kind === 'ended' && state.error.code !== 'SHUTTING_DOWN' ? state.error.message : null
+  }
+
   /** Whether this broker leads and builds the groups. */
   get isLoading(): boolean {
     return this.#state.kind === 'loading'

@@ -120,6 +120,11 @@ export class GroupCoordinator {
     return [...this.#hosted].filter(([, { coordinator }]) => coordinator.isLoading).map(([partition]) => partition)
   }
 
+  /** What is wrong with what is hosted, each a sentence. */
+  problems(): string[] {
+    return [...this.#hosted.values()].flatMap(({ coordinator }) => coordinator.problem ?? [])
+  }
+
   /** Coordinates nothing any more; what is under way is answered with SHUTTING_DOWN. */
   async close(): Promise<void> {
     this.#closed = true
