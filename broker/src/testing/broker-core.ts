@@ -15,6 +15,7 @@ import type { Clock } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { seededRandom } from './fake-disk.ts'
+import { TEST_GROUPS } from './group-settings.ts'
 import { noPeers } from './no-peers.ts'
 
 /** What the core of a broker runs on. */
@@ -116,6 +117,7 @@ export class BrokerCore {
         scrubBytesPerSecond: 0,
         scrubIntervalMs: 3_600_000,
       },
+      groups: TEST_GROUPS,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
     })
     return new BrokerCore(core, logged, lost)
