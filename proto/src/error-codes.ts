@@ -588,6 +588,23 @@ export const ERRORS = {
     text: 'Nothing was heard from the broker for longer than the watchdog allows.',
     whatToDo: 'The client reconnects by itself; if it persists, check the broker.',
   },
+  HANDLER_FAILED: {
+    code: 1106,
+    scope: 'client',
+    grpcStatus: 'INTERNAL',
+    retriable: false,
+    text: "The application's handler threw for a record, and onError says to fail.",
+    whatToDo: 
+      'See the cause; the message names topic, partition and offset. Nothing behind the record is committed, so it comes again.',
+  },
+  NO_COMMITTED_OFFSET: {
+    code: 1107,
+    scope: 'client',
+    grpcStatus: 'NOT_FOUND',
+    retriable: false,
+    text: 'The group has no committed offset for the partition, and the subscription says to begin at one.',
+    whatToDo: "Subscribe with from: 'earliest' or 'latest', or commit an offset first: see `stratalog group seek`.",
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 /** Stable name of an error. */

@@ -18,5 +18,12 @@ export {
 } from './rpc/error-detail.ts'
 export { GatheredMessage } from './rpc/gathered-message.ts'
 export { defineMethod, type RpcMethod } from './rpc/method.ts'
-export { AdminService, FetchService, HealthService, MetadataService, ProduceService } from './rpc/services.ts'
+export {
+  AdminService,
+  FetchService,
+  GroupsService,
+  HealthService,
+  MetadataService,
+  ProduceService,
+} from './rpc/services.ts'
 export { isStratalogError, type LeaderHint, StratalogError, type StratalogErrorOptions } from './stratalog-error.ts'

@@ -91,6 +91,23 @@ export const AdminService = {
   ),
 } as const
 
+/** Consumer groups: schema/stratalog/v1/groups.proto. */
+export const GroupsService = {
+  findCoordinator: defineMethod(
+    '/stratalog.v1.Groups/FindCoordinator',
+    v1.FindCoordinatorRequest,
+    v1.FindCoordinatorResponse,
+  ),
+  heartbeat: defineMethod('/stratalog.v1.Groups/Heartbeat', v1.GroupHeartbeatRequest, v1.GroupHeartbeatResponse),
+  commitOffsets: defineMethod('/stratalog.v1.Groups/CommitOffsets', v1.CommitOffsetsRequest, v1.CommitOffsetsResponse),
+  fetchOffsets: defineMethod('/stratalog.v1.Groups/FetchOffsets', v1.FetchOffsetsRequest, v1.FetchOffsetsResponse),
+  deleteOffsets: defineMethod('/stratalog.v1.Groups/DeleteOffsets', v1.DeleteOffsetsRequest, v1.DeleteOffsetsResponse),
+  deleteGroup: defineMethod('/stratalog.v1.Groups/DeleteGroup', v1.DeleteGroupRequest, v1.DeleteGroupResponse),
+  listGroups: defineMethod('/stratalog.v1.Groups/ListGroups', v1.ListGroupsRequest, v1.ListGroupsResponse),
+  describeGroup: defineMethod('/stratalog.v1.Groups/DescribeGroup', v1.DescribeGroupRequest, v1.DescribeGroupResponse),
+  resetOffsets: defineMethod('/stratalog.v1.Groups/ResetOffsets', v1.ResetOffsetsRequest, v1.ResetOffsetsResponse),
+} as const
+
 const health = grpc.health.v1
 
 /** The standard health protocol: schema/grpc/health/v1/health.proto. */
