@@ -175,6 +175,15 @@ export class GroupSession<K, V> {
     return entry
   }
 
+  /** A seek has moved the partition. */
+  moved(state: PartitionState, offset: number): void {
+    const partition = this.#byState.get(state)
+    if (partition === undefined) return
+    const start = { offset, leaderEpoch: -1 }
+    if (partition.tracker === null) partition.begin(state, start, () => this.#onSettled(partition))
+    else partition.tracker.rewind(start)
+  }
+
   /** The application goes on: what it has left behind counts as processed. */
   finishAbandoned(): void {
     for (const { tracker } of this.#roster.values()) tracker?.finishAbandoned()
@@ -317,9 +326,14 @@ export class GroupSession<K, V> {
       const state = core.add({ ...partition.place, offset, endOffset: null, bounds, lastEpoch: leaderEpoch })
       core.halt(state)
       this.#byState.set(state, partition)
-      partition.begin(state, start, () => this.#onSettled(partition))
       partition.committed = committed
-      if (error !== null) core.fail(state, error)
+      if (error === null) {
+        partition.begin(state, start, () => this.#onSettled(partition))
+      } else {
+        // Nothing is known to commit, until a seek.
+        partition.state = state
+        core.fail(state, error)
+      }
       if (planned !== null && planned.reset !== null) {
         tell('reset', { ...partition.name, from: planned.reset.from, to: offset, error: planned.reset.error })
       }

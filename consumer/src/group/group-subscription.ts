@@ -209,7 +209,7 @@ export class GroupSubscription<K = Buffer, V = Buffer> extends Reading<K, V, Gro
   }
 
   protected override moved(partition: PartitionState, offset: number): void {
-    this.#session.of(partition)?.tracker?.rewind({ offset, leaderEpoch: -1 })
+    this.#session.moved(partition, offset)
   }
 
   /** It is over with an error. */
