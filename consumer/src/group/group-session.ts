@@ -457,15 +457,23 @@ export class GroupSession<K, V> {
       client.options.logger.warn({ group: options.group, memberId: this.memberId, ...event }, 'a handler hangs')
       tell('handlerStalled', event)
     }
-    if (options.onStalled !== 'leave') return
-    const partitions = [...new Set(stalled.map(([partition]) => partition))]
+    if (options.onStalled === 'leave') void this.#stepAside(stalled)
+  }
+
+  /** Leaves the group until what hangs is done with; what was processed before it is committed first. */
+  async #stepAside(stalled: readonly (readonly [GroupPartition, HandedOut])[]): Promise<void> {
+    const { autoCommit, maxProcessingTimeMs } = this.#options.options
+    const suspects = [...new Set(stalled.map(([partition]) => partition))]
+    if (autoCommit) await this.commitProcessed(suspects, INTERVAL_COMMIT_TIMEOUT_MS)
+    const hanging = stalled.filter(([{ tracker, gone }, entry]) => tracker?.inHand.has(entry) && !gone.aborted)
+    const [first] = hanging
+    if (first === undefined || this.#ending.signal.aborted) return
+    const partitions = [...new Set(hanging.map(([partition]) => partition))]
     for (const { tracker } of partitions) if (tracker !== null) this.#stuck.add(tracker)
-    const [[{ name }, entry]] = stalled as [readonly [GroupPartition, HandedOut]]
-    const text = `the handler has been at offset ${entry.offset} of ${name.topic}-${name.partition} for ${options.maxProcessingTimeMs} ms`
-    const reason = new StratalogError('STALLED', text, {
-      ...name,
-      hint: 'Raise maxProcessingTimeMs, or find out what it waits for.',
-    })
+    const [{ name }, { offset }] = first
+    const text = `a handler has been at offset ${offset} of ${name.topic}-${name.partition} for ${maxProcessingTimeMs} ms`
+    const hint = 'Find out what the handler waits for, or raise maxProcessingTimeMs.'
+    const reason = new StratalogError('STALLED', text, { ...name, hint })
     const places = partitions.map(({ place }) => place)
     this.#member.dispatch((membership, nowMs) => membership.stepAside(places, reason, nowMs))
   }

@@ -83,7 +83,8 @@ export class GroupWorld implements AsyncDisposable {
       group: 'g',
       topics,
       from: 'earliest',
-      closeTimeoutMs: 5_000,
+      sessionTimeoutMs: 2_000,
+      closeTimeoutMs: 2_000,
       ...options,
     })
     return member
