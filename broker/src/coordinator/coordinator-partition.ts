@@ -29,6 +29,8 @@ export interface CoordinatorPartitionOptions {
   readonly log: CoordinatorLog
   readonly store: GroupStore
   readonly config: GroupConfig
+  /** See CheckpointWriterOptions.bytesMin. */
+  readonly checkpointBytesMin: number
   readonly clock: Clock
   /** As of now. */
   readonly topics: () => Topics
@@ -66,7 +68,7 @@ export class CoordinatorPartition {
     partition.#fold = await CommittedFold.open({
       log,
       store,
-      onAdvance: () => partition.#wake(),
+      onAdvance: () => partition.#onFolded(),
       onFailed: (error) => partition.#fail(error),
       onTrimFailed: (error) =>
         logger.warn({ ...partition.#name, err: error }, 'old records of groups were not trimmed'),
@@ -137,6 +139,11 @@ export class CoordinatorPartition {
     if (epoch !== null) this.#load(epoch)
   }
 
+  #onFolded(): void {
+    if (this.#state.kind === 'leading') this.#state.led.folded(this.#fold.position)
+    this.#wake()
+  }
+
   #load(epoch: number): void {
     const { clock, log } = this.#options
     const loading: State = { kind: 'loading', epoch, sinceMs: clock.monotonicMs() }
@@ -147,7 +154,7 @@ export class CoordinatorPartition {
   }
 
   async #build(loading: State & { readonly kind: 'loading' }, logEndOffset: number): Promise<void> {
-    const { config, log, clock, topics, logger } = this.#options
+    const { config, checkpointBytesMin, log, clock, topics, logger } = this.#options
     while (this.#fold.position.foldedEnd < logEndOffset) {
       await new Promise<void>((resolve) => {
         this.#waker = resolve
@@ -161,7 +168,7 @@ export class CoordinatorPartition {
     }
     if (this.#state !== loading) return
     const onFailed = (error: StratalogError): void => this.#onAppendFailed(led, error)
-    const led = new LedShard({ shard, log, clock, topics: topics(), onFailed, logger })
+    const led = new LedShard({ shard, log, clock, topics: topics(), checkpointBytesMin, onFailed, logger })
     if (this.#state !== loading) {
       led.end(this.#notCoordinator())
       return

@@ -23,6 +23,8 @@ import type { ShardCommand } from './led-shard.ts'
 export interface GroupCoordinatorOptions {
   readonly store: KeyValueStore
   readonly config: GroupConfig
+  /** See CheckpointWriterOptions.bytesMin. */
+  readonly checkpointBytesMin: number
   readonly clock: Clock
   readonly logger: PartitionLogger
   /** What is stored cannot be read any more: the broker must stop. */
@@ -142,13 +144,14 @@ export class GroupCoordinator {
   }
 
   async #open({ topic, topicId }: Hosting, partition: number, source: Partition): Promise<void> {
-    const { config, clock, logger, store } = this.#options
+    const { config, checkpointBytesMin, clock, logger, store } = this.#options
     const coordinator = await CoordinatorPartition.open({
       topic,
       partition,
       log: new PartitionCoordinatorLog(source),
       store: new GroupStore(store, topicId, partition),
       config,
+      checkpointBytesMin,
       clock,
       topics: () => this.#topics,
       logger,

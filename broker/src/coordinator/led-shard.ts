@@ -11,7 +11,9 @@
 import { StratalogError } from '@stratalog/proto'
 import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { Clock } from '../replication/tick-loop.ts'
+import { CheckpointWriter } from './checkpoint-writer.ts'
 import type { CoordinatorLog } from './coordinator-log.ts'
+import type { FoldPosition } from './fold-position.ts'
 import type { GroupChange, Result } from './group/group-api.ts'
 import type { GroupShard } from './group/group-shard.ts'
 import type { Topics, TopicsDelta } from './group/topics.ts'
@@ -28,6 +30,8 @@ export interface LedShardOptions {
   readonly log: CoordinatorLog
   readonly clock: Clock
   readonly topics: Topics
+  /** See CheckpointWriterOptions.bytesMin. */
+  readonly checkpointBytesMin: number
   /** The shard does not stand any more. Called once, with the reason. */
   readonly onFailed: (error: StratalogError) => void
   readonly logger: PartitionLogger
@@ -43,14 +47,22 @@ export class LedShard {
   readonly #options: LedShardOptions
   readonly #time: MonotonicTime
   readonly #appender: RecordAppender
+  readonly #checkpoints: CheckpointWriter
   readonly #stopTicking: () => void
 
   /** Takes the lead. */
   constructor(options: LedShardOptions) {
-    const { shard, log, clock, topics, onFailed } = options
+    const { shard, log, clock, topics, checkpointBytesMin, onFailed } = options
     this.#options = options
     this.#time = new MonotonicTime(clock)
     this.#appender = new RecordAppender({ log, nowMs: () => clock.nowMs(), onFailed })
+    this.#checkpoints = new CheckpointWriter({
+      shard,
+      log,
+      clock,
+      append: (records) => this.#appender.append(records),
+      bytesMin: checkpointBytesMin,
+    })
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick())
     this.#carryOut(shard.takeLead(topics, this.#time.nowMs()))
   }
@@ -75,6 +87,11 @@ export class LedShard {
   /** The topics of the cluster changed. */
   topicsChanged(delta: TopicsDelta): void {
     this.#carryOut(this.#options.shard.topicsChanged(delta, this.#time.nowMs()))
+  }
+
+  /** More is folded into the rows. */
+  folded(position: FoldPosition): void {
+    this.#checkpoints.maybeBegin(position)
   }
 
   /** Ends it: whoever waits is told `error`. */

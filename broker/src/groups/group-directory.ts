@@ -165,8 +165,8 @@ export class GroupDirectory {
 
   async #ownOffsets(groupId: string): Promise<Offsets> {
     const { coordinator } = this.#options
-    const offsets = await coordinator.run(groupId, (shard) => shard.fetchOffsets(groupId, null, null))
-    return { offsets: offsets.map((each) => offsetMessage(each, coordinator.topics)) }
+    const group = await coordinator.read(groupId, (shard, nowMs) => shard.describe(groupId, nowMs))
+    return { offsets: group.offsets.map((each) => offsetMessage(each, coordinator.topics)) }
   }
 
   async #askForGroups(brokerId: number): Promise<Listing> {

@@ -83,6 +83,17 @@ export class GroupShard {
     this.#keep(group, before)
   }
 
+  /** The groups that there are now. */
+  groupIds(): string[] {
+    return [...this.#groups.keys()]
+  }
+
+  /** The live records of one group, in an order in which they can be folded; none when it is gone. */
+  recordsOf(groupId: string): readonly GroupRecord[] {
+    const group = this.#groups.get(groupId)
+    return group === undefined ? [] : [...group.records()]
+  }
+
   /** All live records, in an order in which they can be folded. */
   *checkpoint(): Generator<GroupRecord> {
     for (const group of this.#groups.values()) yield* group.records()
