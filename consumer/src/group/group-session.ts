@@ -28,7 +28,7 @@ import { type CommitOutcome, OffsetCommitter, type PartitionCommit } from './off
 import type { HandedOut, OffsetTracker } from './offset-tracker.ts'
 import { ProcessingWatch } from './processing-watch.ts'
 import { type LocatedPartition, StartOffsets } from './start-offsets.ts'
-import type { ResolvedSubscribeOptions } from './subscribe-options.ts'
+import type { PositionControl, ResolvedSubscribeOptions } from './subscribe-options.ts'
 
 /** For a commit that nobody waits for: the next one comes anyway. */
 const INTERVAL_COMMIT_TIMEOUT_MS = 5_000
@@ -45,6 +45,8 @@ export interface GroupSessionOptions {
   readonly core: SubscriptionState
   readonly fetcher: Fetcher
   readonly tell: EmitEvent<GroupSubscriptionEvents>
+  /** For `onAssigned`. */
+  readonly control: PositionControl
   /** The core has no such partition any more. */
   readonly onRemoved: (state: PartitionState) => void
   /** The session is over with an error. */
@@ -128,12 +130,14 @@ export class GroupSession<K, V> {
     return this.#roster.values()
   }
 
-  /** The partition of that name, as long as it is not on its way to others. */
+  /** The partition of that name; null when it is not the member's. */
   find({ topic, partition }: TopicPartition): GroupPartition | null {
+    let found: GroupPartition | null = null
+    // Of a topic that was created anew, the old one may be on its way out.
     for (const each of this.#roster.values()) {
-      if (each.place.topic === topic && each.place.partition === partition) return each
+      if (each.place.topic === topic && each.place.partition === partition) found = each
     }
-    return null
+    return found
   }
 
   /** The partition that is read with this state. */
@@ -141,9 +145,10 @@ export class GroupSession<K, V> {
     return this.#byState.get(state) ?? null
   }
 
-  /** Begins to join. Errors: network errors. */
-  async begin(signal: AbortSignal | undefined): Promise<void> {
-    await this.#starts.begin(signal)
+  /** Begins to join. Errors: CANCELLED; network errors that last for `timeoutMs`. */
+  async begin(timeoutMs: number): Promise<void> {
+    await this.#starts.begin(timeoutMs, this.#ending.signal)
+    if (this.#ending.signal.aborted) return
     const { options } = this.#options
     this.watch.start()
     if (options.autoCommit) {
@@ -352,7 +357,7 @@ export class GroupSession<K, V> {
         if (partitions.length === 0) return
         for (const partition of partitions) partition.announced = true
         const names = partitions.map(({ name }) => name)
-        await options.hooks.onAssigned?.(names)
+        await options.hooks.onAssigned?.(names, this.#options.control)
         for (const { state, leaving } of partitions) if (state !== null && !leaving.aborted) core.proceed(state)
         tell('assigned', names)
       })

@@ -40,11 +40,24 @@ export class StartOffsets {
     this.#policy = policy
   }
 
-  /** Takes note of what there is now. To be called before the member joins. Errors: network errors. */
-  async begin(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Takes note of what there is now. To be called before the member joins.
+   * Errors: CANCELLED; network errors that last for `timeoutMs`.
+   */
+  async begin(timeoutMs: number, signal: AbortSignal): Promise<void> {
     if (this.#from?.kind !== 'latest') return
-    const topics = await this.#identity.client.admin.listTopics({ signal })
-    this.#known = new Map(topics.map(({ topicId, partitions }) => [topicId.toString('hex'), partitions.length]))
+    const deadlineMs = performance.now() + timeoutMs
+    for (let failureCount = 1; this.#known === null; failureCount++) {
+      try {
+        const topics = await this.#identity.client.admin.listTopics({ signal, timeoutMs })
+        this.#known = new Map(topics.map(({ topicId, partitions }) => [topicId.toString('hex'), partitions.length]))
+      } catch (error) {
+        const waitMs = backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random)
+        const isWorthIt = isStratalogError(error) && error.retriable && performance.now() + waitMs < deadlineMs
+        if (!isWorthIt) throw error
+        await delay(waitMs, signal)
+      }
+    }
   }
 
   /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { GroupsService } from '@stratalog/proto'
-import type { ConsumerRecord } from '../../index.ts'
+import { type ConsumerRecord, createConsumer } from '../../index.ts'
 import { GroupWorld, range, until } from './group-world.ts'
 
 async function take(records: AsyncIterable<ConsumerRecord>, count: number): Promise<number[]> {
@@ -285,6 +285,59 @@ describe('several members', () => {
     // What it had processed without committing comes again: it could not commit as a member that it no longer was.
     const { value } = await records.next()
     assert.equal(Number(value?.value), 0)
+  })
+
+  it('seek in onAssigned before the first record, and end with what it throws', async () => {
+    await using world = await GroupWorld.start(1)
+    await world.write(0, range(0, 10))
+    const seeking = await world.join({
+      onAssigned: async ([place], control) => {
+        assert.equal(control.position(place!), 0)
+        await control.seek(place!, { offset: 8 })
+      },
+    })
+    assert.deepEqual(await take(seeking.subscription.records(), 2), [8, 9])
+    await seeking.subscription.close()
+    const failing = await world.join({ onAssigned: () => Promise.reject(new Error('no room')) })
+    await assert.rejects(take(failing.subscription.records(), 1), /onAssigned failed: no room/)
+    await failing.subscription.close()
+    assert.equal(failing.consumer.subscription, null)
+  })
+
+  it('stay through a restart of the broker, and go on where they were', async () => {
+    await using world = await GroupWorld.start(2)
+    const events: string[] = []
+    const member = await world.join({
+      autoCommitIntervalMs: 20,
+      onAssigned: () => void events.push('assigned'),
+      onLost: () => void events.push('lost'),
+    })
+    const seen: number[] = []
+    const running = member.subscription.run({ handler: (record) => void seen.push(Number(record.value)) })
+    await world.write(0, range(0, 10))
+    await until(() => seen.length === 10, 'all before the restart')
+    await world.broker.restart()
+    await world.write(1, range(10, 20))
+    await until(async () => (await world.committed(2)).join() === '10,10', 'all is committed')
+    assert.deepEqual(seen, range(0, 20))
+    assert.deepEqual(events, ['assigned'])
+    await member.subscription.close()
+    await running
+  })
+
+  it('can be closed while they join', async () => {
+    await using world = await GroupWorld.start(1)
+    await world.broker.stop()
+    const consumer = createConsumer({ bootstrap: world.broker.bootstrap })
+    for (const from of ['latest', 'earliest'] as const) {
+      const joining = assert.rejects(consumer.subscribe({ group: 'g', topics: ['t'], from }), { code: 'CLIENT_CLOSED' })
+      await new Promise((resolve) => setImmediate(resolve))
+      const closing = consumer.subscription?.close()
+      await joining
+      await closing
+    }
+    await consumer.close()
+    await world.broker.restart()
   })
 })
 
