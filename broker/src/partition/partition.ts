@@ -11,7 +11,6 @@ import { InvariantError, invariant, type Offset, StratalogError, toOffset } from
 import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
-import { LogClosedError, LogSegmentCorruptError } from '../log/log-errors.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
 import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -19,6 +18,7 @@ import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
 import { AppendPath } from './append-path.ts'
+import { epochFault } from './epoch-fault.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
 import { type FailedCopy, type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
@@ -34,6 +34,7 @@ import type {
 import type { ProduceOptions } from './produce-outcome.ts'
 import type { ProducerFollower } from './producer-follower.ts'
 import { type PartitionRead, readData } from './read-path.ts'
+import { SCRUB_ENDED, scrubCopy } from './scrub-copy.ts'
 
 const SERVING: PartitionState = { kind: 'serving' }
 
@@ -290,19 +291,7 @@ export class Partition implements LogOwner {
    * cut and written anew below the offset.
    */
   checkEpoch(lastEpoch: number, offset: number): StratalogError | null {
-    const { leaderEpoch } = this.#group
-    if (lastEpoch > leaderEpoch) {
-      const text = `leader epoch ${lastEpoch} is newer than this broker's ${leaderEpoch}`
-      return new StratalogError('UNKNOWN_LEADER_EPOCH', text, { topic: this.topic, partition: this.partition })
-    }
-    const known = this.#log.epochs.endOffsetFor(lastEpoch, this.#log.logEndOffset)
-    if (known === null || offset <= known.endOffset) return null
-    const text = `offset ${offset} was read in leader epoch ${lastEpoch}, which ends at ${known.endOffset} here: the log was cut`
-    return new StratalogError('OFFSET_OUT_OF_RANGE', text, {
-      topic: this.topic,
-      partition: this.partition,
-      metadata: { offset: String(offset), divergingEpoch: String(known.epoch), endOffset: String(known.endOffset) },
-    })
+    return epochFault({ log: this.#log, leaderEpoch: this.#group.leaderEpoch, place: this.#name() }, lastEpoch, offset)
   }
 
   /** What an operator sees. */
@@ -352,16 +341,10 @@ export class Partition implements LogOwner {
    * Never rejects for what is wrong with the disk: that goes to the operators' log, and the check ends.
    */
   async scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
-    const ended: ScrubStep = { readBytes: 0, next: null }
-    if (this.#end !== null) return ended
-    try {
-      return await this.#log.scrub(from, buffer)
-    } catch (error) {
-      if (error instanceof InvariantError) throw error
-      const isTold = error instanceof LogSegmentCorruptError || error instanceof LogClosedError
-      if (!isTold) this.#environment.logger.error({ ...this.#name(), err: error }, 'the segments could not be checked')
-      return ended
-    }
+    if (this.#end !== null) return SCRUB_ENDED
+    return scrubCopy(this.#log, from, buffer, (err) => {
+      this.#environment.logger.error({ ...this.#name(), err }, 'the segments could not be checked')
+    })
   }
 
   /**

@@ -1,10 +1,17 @@
 /**
- * Calls that a person or a script makes: topics, configuration, offsets, partitions, brokers, a few plain records.
+ * Calls that a person or a script makes: topics, configuration, offsets, partitions, brokers, groups, a few plain records.
  *
- * Each is one request with one answer and a deadline; any broker takes it. Changes are durable when answered. A call
+ * Each is one request with one answer and a deadline; any broker takes it, or the group's coordinator, which is found. Changes are durable when answered. A call
  * whose outcome is unknown (the connection broke after it was sent) is repeated only if it changes nothing.
  */
-import { AdminService, FetchService, MetadataService, StratalogError } from '@stratalog/proto'
+import {
+  AdminService,
+  FetchService,
+  fromErrorDetail,
+  GroupsService,
+  MetadataService,
+  StratalogError,
+} from '@stratalog/proto'
 import {
   configSource,
   failedOffsetAnswer,
@@ -36,6 +43,25 @@ import type {
   TopicConfigChange,
 } from './admin-types.ts'
 import type { Client } from './client.ts'
+import {
+  fromGroupStates,
+  fromResetTarget,
+  fromSelection,
+  toCommitted,
+  toDescription,
+  toListing,
+  toReset,
+} from './group-messages.ts'
+import type {
+  CommittedOffset,
+  GroupDescription,
+  GroupList,
+  GroupState,
+  OffsetReset,
+  OffsetResetResult,
+  OffsetToCommit,
+  TopicPartitionsSelection,
+} from './group-types.ts'
 import { leaderCall } from './leader-call.ts'
 import { producePlain } from './plain-produce.ts'
 import { expectTopic, type TopicMetadata, toTopicMetadata } from './topic-metadata.ts'
@@ -216,5 +242,65 @@ export class AdminClient {
   /** Sends a few records, which the leaders of their partitions batch; see {@link PlainProduce}. */
   async produceRecords(request: PlainProduce, options: CallOptions = {}): Promise<PlainAck[]> {
     return await producePlain(this.#client, request, options)
+  }
+
+  /** All consumer groups of the cluster, or those in certain states. */
+  async listGroups(options: CallOptions & { readonly states?: readonly GroupState[] } = {}): Promise<GroupList> {
+    const request = { states: fromGroupStates(options.states ?? []) }
+    const response = await this.#client.call(GroupsService.listGroups, request, options)
+    return {
+      groups: response.groups.map(toListing),
+      errors: response.errors.map((error) => fromErrorDetail(error)),
+    }
+  }
+
+  /** A group's members, partitions and lag, and why it does not move if it does not. Errors: GROUP_ID_NOT_FOUND. */
+  async describeGroup(groupId: string, options: CallOptions = {}): Promise<GroupDescription> {
+    return toDescription(await this.#client.call(GroupsService.describeGroup, { groupId }, options))
+  }
+
+  /** Forgets a group and its offsets. Errors: GROUP_NOT_EMPTY while it has members, GROUP_ID_NOT_FOUND. */
+  async deleteGroup(groupId: string, options: CallOptions = {}): Promise<void> {
+    await this.#client.groups.call(groupId, GroupsService.deleteGroup, { groupId }, options)
+  }
+
+  /** Committed offsets of these partitions, in any order, or of all that the group has any of. */
+  async fetchOffsets(
+    groupId: string,
+    partitions: readonly TopicPartitionsSelection[] = [],
+    options: CallOptions = {},
+  ): Promise<CommittedOffset[]> {
+    return await this.#client.groups.fetchOffsets(groupId, partitions, null, options)
+  }
+
+  /**
+   * Commits offsets from outside the group, one outcome for each in order: `error` tells what was not committed.
+   * Errors: of the whole call, such as UNKNOWN_MEMBER_ID while the group has members.
+   */
+  async commitOffsets(
+    groupId: string,
+    offsets: readonly OffsetToCommit[],
+    options: CallOptions = {},
+  ): Promise<CommittedOffset[]> {
+    return await this.#client.groups.commitOffsets(groupId, offsets, null, options)
+  }
+
+  /** Moves committed offsets of a group without members, or tells what would be moved. Errors: GROUP_NOT_EMPTY. */
+  async resetOffsets(groupId: string, reset: OffsetReset, options: CallOptions = {}): Promise<OffsetResetResult[]> {
+    const { to, partitions = [], dryRun = false } = reset
+    const request = { groupId, partitions: fromSelection(partitions), dryRun, ...fromResetTarget(to) }
+    const response = await this.#client.groups.call(groupId, GroupsService.resetOffsets, request, options)
+    return response.resets.map(toReset)
+  }
+
+  /** Forgets committed offsets; an outcome for each. GROUP_SUBSCRIBED_TO_TOPIC where a member subscribes. */
+  async deleteOffsets(
+    groupId: string,
+    partitions: readonly TopicPartitionsSelection[],
+    options: CallOptions = {},
+  ): Promise<CommittedOffset[]> {
+    const request = { groupId, partitions: fromSelection(partitions) }
+    const response = await this.#client.groups.call(groupId, GroupsService.deleteOffsets, request, options)
+    return response.offsets.map(toCommitted)
   }
 }

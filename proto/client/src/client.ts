@@ -13,6 +13,7 @@ import { callAnyBroker } from './any-broker-call.ts'
 import { BrokerStream, type StreamHandlers } from './broker-stream.ts'
 import type { Purpose } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
+import { GroupCaller } from './group-call.ts'
 import { type MetadataAnswer, MetadataCache } from './metadata-cache.ts'
 import { type ClientOptions, type ResolvedClientOptions, resolveClientOptions } from './options.ts'
 import { CALLS_THAT_CHANGE_NOTHING } from './read-only-calls.ts'
@@ -46,6 +47,8 @@ export class Client implements AsyncDisposable {
   readonly options: ResolvedClientOptions
   readonly metadata: MetadataCache
   readonly admin: AdminClient
+  /** Calls to the coordinators of consumer groups. */
+  readonly groups: GroupCaller
   readonly #pool: ConnectionPool
   readonly #closing = new AbortController()
   readonly #streams = new Set<Pick<BrokerStream<unknown, unknown>, 'fail'>>()
@@ -60,6 +63,7 @@ export class Client implements AsyncDisposable {
     this.#pool = new ConnectionPool(options)
     this.metadata = new MetadataCache((topics, signal) => this.#describeTopics(topics, signal))
     this.admin = new AdminClient(this)
+    this.groups = new GroupCaller(this)
   }
 
   /** Whether `close()` was called. */

@@ -35,6 +35,23 @@ export { Client, type ClientCallOptions, createClient } from './client.ts'
 export type { Purpose } from './connection.ts'
 export { durabilityName } from './durability.ts'
 export { freeFrame } from './frame-memory.ts'
+export { GroupCaller, type GroupCallOptions } from './group-call.ts'
+export type {
+  CommittedOffset,
+  GroupDescription,
+  GroupList,
+  GroupListing,
+  GroupMemberDescription,
+  GroupMemberIdentity,
+  GroupMemberSubscription,
+  GroupPartitionDescription,
+  GroupState,
+  OffsetReset,
+  OffsetResetResult,
+  OffsetToCommit,
+  ResetTarget,
+  TopicPartitionsSelection,
+} from './group-types.ts'
 export { type Logger, type LogMethod, SILENT_LOGGER } from './logger.ts'
 export { type LeaderNews, MetadataCache } from './metadata-cache.ts'
 export { checkedChoice, checkedInteger, invalidOption, type NumberRange } from './option-check.ts'

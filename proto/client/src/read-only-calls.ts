@@ -1,5 +1,12 @@
 /** Which calls may be repeated at another broker although the first may have acted on them. */
-import { AdminService, FetchService, HealthService, MetadataService, ProduceService } from '@stratalog/proto'
+import {
+  AdminService,
+  FetchService,
+  GroupsService,
+  HealthService,
+  MetadataService,
+  ProduceService,
+} from '@stratalog/proto'
 
 /**
  * Paths of calls that change nothing a user can see. A producer id that was handed out and never used is lost, of
@@ -10,6 +17,9 @@ export const CALLS_THAT_CHANGE_NOTHING: ReadonlySet<string> = new Set([
   AdminService.describeQuorum.path,
   AdminService.describeTopicConfig.path,
   FetchService.listOffsets.path,
+  GroupsService.describeGroup.path,
+  GroupsService.findCoordinator.path,
+  GroupsService.listGroups.path,
   HealthService.check.path,
   MetadataService.describeCluster.path,
   MetadataService.describeTopics.path,
