@@ -7,7 +7,7 @@
  * Invariant: logStartOffset <= visibleEnd <= highWatermark <= logEndOffset; the high watermark never goes back.
  * Owner: the registry opens and closes it; the log's writer loop is the Raft group's persister.
  */
-import { InvariantError, invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
+import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
 import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
