@@ -84,6 +84,7 @@ export class BrokerCore {
       peers: () => network,
       leaders: this.#leaders,
       process: options.process,
+      problems: () => this.groups.coordinator.problems(),
     })
     this.#directory = new BrokerDirectory({
       brokerId,

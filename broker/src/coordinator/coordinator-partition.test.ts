@@ -41,6 +41,9 @@ async function openReplica(
     checkpointBytesMin,
     clock,
     topics: () => TOPICS,
+    onFatal: (error) => {
+      throw error
+    },
     logger: { info: () => undefined, warn: tell, error: tell },
   })
   await settled()
@@ -59,17 +62,17 @@ function join(partition: CoordinatorPartition, groupId = 'g', memberId = 'm'): P
   }
   const owned = new Map()
   const request = { groupId, memberId, memberEpoch: 0, instanceId: '', subscription, owned, stalls: [], address: '' }
-  return partition.run((shard, nowMs) => shard.heartbeat(request, nowMs))
+  return partition.run(groupId, (shard, nowMs) => shard.heartbeat(request, nowMs))
 }
 
 /** From outside, so that no member is needed. */
 function commit(partition: CoordinatorPartition, offset: number, groupId = 'h'): Promise<readonly CommittedOffset[]> {
   const offsets = [{ topicId: TOPIC_ID, partition: 0, offset, leaderEpoch: -1, metadata: '' }]
-  return partition.run((shard, nowMs) => shard.commitOffsets(groupId, null, offsets, nowMs))
+  return partition.run(groupId, (shard, nowMs) => shard.commitOffsets(groupId, null, offsets, nowMs))
 }
 
 async function fetched(partition: CoordinatorPartition, groupId = 'h'): Promise<number[]> {
-  const offsets = await partition.run((shard) => shard.fetchOffsets(groupId, null, null))
+  const offsets = await partition.run(groupId, (shard) => shard.fetchOffsets(groupId, null, null))
   return offsets.map(({ offset }) => offset)
 }
 
@@ -102,7 +105,7 @@ test('a follower answers nothing; the leader answers once records are committed,
   const note = (what: string) => () => answered.push(what)
   const committing = commit(leader.partition, 5).then(note('commit'))
   const reading = fetched(leader.partition).then(note('read'))
-  const refused = codeOf(leader.partition.run((shard, nowMs) => shard.deleteGroup('nobody', nowMs))).then(
+  const refused = codeOf(leader.partition.run('nobody', (shard, nowMs) => shard.deleteGroup('nobody', nowMs))).then(
     note('refusal'),
   )
   await settled()
@@ -135,7 +138,7 @@ test('what was not committed is gone with its leader; what was is at the next on
   await settled()
   assert.equal(await codeOf(fetched(first.partition)), 'NOT_COORDINATOR')
   assert.deepEqual(await fetched(second.partition), [5])
-  const description = await second.partition.run((shard, nowMs) => {
+  const description = await second.partition.run('g', (shard, nowMs) => {
     const response = shard.describe('g', nowMs)
     return response instanceof StratalogError ? response : { records: [], response, wakes: [], events: [] }
   })
@@ -184,7 +187,7 @@ test('a crash of the store at any point is folded again to the same rows', async
     await settled()
   }
   await commit(partition, 1, 'gone')
-  await partition.run((shard, nowMs) => shard.deleteGroup('gone', nowMs))
+  await partition.run('gone', (shard, nowMs) => shard.deleteGroup('gone', nowMs))
   await settled()
   const expected = await rowsOf(store)
   assert.ok(expected.size > 20)
@@ -206,9 +209,9 @@ test('a group that is deleted and made again in one batch has only what is new',
   await settled()
   cluster.holdsCommits = true
   const work = [
-    partition.run((shard, nowMs) => shard.deleteGroup('h', nowMs)),
+    partition.run('h', (shard, nowMs) => shard.deleteGroup('h', nowMs)),
     join(partition, 'h'),
-    partition.run((shard) => shard.fetchOffsets('h', null, null)),
+    partition.run('h', (shard) => shard.fetchOffsets('h', null, null)),
   ]
   await settled()
   cluster.holdsCommits = false
@@ -232,7 +235,7 @@ test('a checkpoint lets the log be trimmed; a replica that begins at the new sta
   await commit(leader.partition, 1, 'dropped')
   await settled()
   stale.log.setBehind(true)
-  await leader.partition.run((shard, nowMs) => shard.deleteGroup('dropped', nowMs))
+  await leader.partition.run('dropped', (shard, nowMs) => shard.deleteGroup('dropped', nowMs))
   for (let offset = 1; leader.log.logStartOffset === 0 && offset < 5000; offset++) {
     await commit(leader.partition, offset)
     if (offset % 20 === 0) await settled()
@@ -301,5 +304,6 @@ test('a log that holds what is no record of groups ends the partition, and says 
   cluster.append(builder.buildSync())
   await settled()
   assert.equal(await codeOf(fetched(partition)), 'STORAGE_ERROR')
+  assert.match(partition.problem!, /the groups of __consumer_offsets-0 cannot be kept/)
   assert.deepEqual(warnings, ['the groups of a partition cannot be kept any more'])
 })

@@ -169,3 +169,27 @@ test('checkpoints let the log be trimmed, and a broker that was away below its s
     ['billing'],
   )
 })
+
+test('a topic of groups that was made by one broker alone gets its copies once others join', async () => {
+  await using cluster = await TestCluster.start(3)
+  await cluster.createTopic(TOPIC)
+  using groups = clientOf(cluster)
+  // Two are drained: the topic of the groups is made with one copy.
+  const { admin } = cluster.client
+  for (const id of [2, 3]) await admin.drainBroker(id, { force: true })
+  const { memberEpoch } = await join(groups, 'billing')
+  await commit(groups, 'billing', 10, memberEpoch)
+  const copies = async (): Promise<number[]> => {
+    const partitions = await admin.describePartitions({ topics: ['__consumer_offsets'] })
+    return partitions.map(({ replicas }) => replicas.length)
+  }
+  assert.ok((await copies()).every((count) => count === 1))
+  for (const id of [2, 3]) await admin.drainBroker(id, { undo: true })
+  await cluster.until(
+    async () => (await copies()).every((count) => count === 3),
+    () => 'the topic of the groups has not got its copies',
+  )
+  await cluster.healthy()
+  await cluster.brokers.brokers[0]!.kill()
+  assert.deepEqual(await committed(groups, 'billing'), [10, 10, 10])
+})
