@@ -9,7 +9,7 @@ import { RECORD_BATCH_OVERHEAD_BYTES, sizeOf } from '@stratalog/proto/records'
 import type { ConfState, Message } from 'raft-ts'
 import type { Partition } from '../../partition/partition.ts'
 import type { ProduceSuccess } from '../../partition/produce-outcome.ts'
-import { brokerOfNode } from '../../replication/raft-ids.ts'
+import { brokerOfNode, replicaOfNode } from '../../replication/raft-ids.ts'
 import { GroupLedger } from './group-ledger.ts'
 import { LogImage, seeBatch } from './log-image.ts'
 import type { SimBroker } from './sim-broker.ts'
@@ -293,10 +293,11 @@ export class Observer {
     const now = partition.members()
     const before = this.#watched.get(partition)?.members ?? now
     const holding = (node: number): boolean => {
-      const broker = this.#brokers.get(brokerOfNode(node))
+      const { brokerId, generation } = replicaOfNode(node)
+      const broker = this.#brokers.get(brokerId)
       if (broker === undefined) return false
-      // It had it before its disk was damaged, or it would not have been counted.
-      if (broker.isDamaged(group)) return true
+      // It had it before its disk was damaged or it was given up for that, or it would not have been counted.
+      if (broker.wasDamaged(group, generation)) return true
       const images = this.#imagesOf(broker, group)
       if (images === null) return false
       images.durable.refresh()

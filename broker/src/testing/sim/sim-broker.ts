@@ -48,6 +48,8 @@ export class SimBroker {
   /** Folders of the copies, by group. */
   readonly #directories = new Map<string, string>()
   readonly #generations = new Map<string, number>()
+  /** Latest generation of each group whose copy was damaged on purpose. */
+  readonly #damagedGenerations = new Map<string, number>()
   #stopping = false
 
   constructor(cluster: SimCluster, observer: Observer, id: number) {
@@ -183,10 +185,16 @@ export class SimBroker {
   /** Bytes of the copy are about to be destroyed. */
   damage(group: string): void {
     this.#damaged.add(group)
+    this.#damagedGenerations.set(group, this.#generations.get(group) ?? 0)
   }
 
   damageAll(): void {
-    for (const group of this.#directories.keys()) this.#damaged.add(group)
+    for (const group of this.#directories.keys()) this.damage(group)
+  }
+
+  /** Bytes of that copy were destroyed on purpose, whether or not another has taken its place since. */
+  wasDamaged(group: string, generation: number): boolean {
+    return generation <= (this.#damagedGenerations.get(group) ?? -1)
   }
 
   /** Whether it runs, is known to the others, and holds nothing that was damaged. */
