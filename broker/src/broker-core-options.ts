@@ -1,6 +1,7 @@
 /** What the core of a broker is made of. */
 import type { BrokerCore } from './broker-core.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
+import type { GroupConfig } from './coordinator/group/group-api.ts'
 import type { LostReplica, PartitionLimits, PartitionLogger } from './partition/partition-types.ts'
 import type { PeerAddress, PeerIdentity, PeerNetwork } from './peer/peer-port.ts'
 import type { Clock } from './replication/tick-loop.ts'
@@ -16,6 +17,15 @@ export interface BrokerCoreLimits {
   readonly indexCacheBytes: number
   readonly catchUpBytesPerSecond: number
   readonly retentionCheckMs: number
+}
+
+/** How groups are coordinated, from the broker's configuration. */
+export interface GroupSettings {
+  readonly config: GroupConfig
+  /** Of the offsets topic, should this broker have it made. */
+  readonly partitionCount: number
+  /** Growth of one of its partitions after which a checkpoint is written, at least. */
+  readonly checkpointBytesMin: number
 }
 
 /** What a core is made of. */
@@ -57,6 +67,7 @@ export interface BrokerCoreOptions {
   readonly onReplicaLost?: (lost: LostReplica) => void
   readonly process: () => ProcessFacts
   readonly limits: BrokerCoreLimits
+  readonly groups: GroupSettings
   readonly logger: PartitionLogger
   /** Gives up a start that waits for the others. */
   readonly signal?: AbortSignal

@@ -22,6 +22,7 @@ import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
 import type { Controller } from './controller/controller.ts'
 import type { MetadataGroup } from './controller/metadata-group.ts'
 import type { MetadataImage } from './controller/metadata-image.ts'
+import { GroupService } from './groups/group-service.ts'
 import { FlushScheduler } from './log/flush-scheduler.ts'
 import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
@@ -55,6 +56,7 @@ export class BrokerCore {
   readonly #follower: MetadataFollower
   #balancer: LeaderBalancer | null = null
   readonly #member: MetadataMember
+  readonly groups: GroupService
 
   private constructor(options: BrokerCoreOptions, groupStates: GroupStateStore, teardown: Teardown) {
     const { network, clock, logger, topicsDirectory, store } = options
@@ -98,10 +100,20 @@ export class BrokerCore {
       isUpAs: (id, run) => this.#desk.isUpAs(id, run),
       onChange: () => this.#onMetadata(),
     })
+    this.groups = new GroupService({
+      ...options,
+      ...options.groups,
+      brokerId,
+      controller: () => this.controller,
+      image,
+      registry: this.registry,
+      cluster: this.status,
+      peers: () => network,
+    })
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([...this.#member.handlers(), ...this.status.handlers()]),
+      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers()]),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),
@@ -190,6 +202,8 @@ export class BrokerCore {
     this.#teardown.add('partitions', () => this.registry.close())
     await this.metadata.startFollowing(this.#follower)
     this.#consider(null)
+    this.#teardown.add('groups', () => this.groups.close())
+    this.groups.begin()
     const retention = new RetentionLoop(() => this.registry.all(), clock, limits.retentionCheckMs)
     const balancer = new LeaderBalancer({
       brokerId: this.environment.brokerId,

@@ -10,7 +10,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type InvariantError, invariant, isStratalogError } from '@stratalog/proto'
 import { BrokerCore } from './broker-core.ts'
-import type { BrokerCoreLimits } from './broker-core-options.ts'
+import type { BrokerCoreLimits, GroupSettings } from './broker-core-options.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
 import { beginRun } from './cluster/runs.ts'
 import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } from './config/host-port.ts'
@@ -174,6 +174,7 @@ async function startParts(
     registry: core.registry,
     controller: core.controller,
     cluster: core.status,
+    groups: core.groups,
     logger,
     nowMs: () => clock.nowMs(),
     onInvariantBroken,
@@ -247,6 +248,7 @@ async function startCore(
     onFatal: dependencies.onFatal ?? ((error) => failStop(logger, error)),
     process: processFacts,
     limits: coreLimits(config),
+    groups: groupSettings(config),
     logger,
     ...(signal === undefined ? {} : { signal }),
   }).catch((error: unknown) => {
@@ -276,6 +278,26 @@ function coreLimits({ settings }: BrokerConfig): BrokerCoreLimits {
     indexCacheBytes: settings['index.cache.bytes'],
     catchUpBytesPerSecond: settings['replication.catch.up.bytes.per.second'],
     retentionCheckMs: settings['retention.check.ms'],
+  }
+}
+
+function groupSettings({ settings }: BrokerConfig): GroupSettings {
+  const sessionTimeoutMinMs = settings['group.min.session.timeout.ms']
+  const sessionTimeoutMaxMs = Math.max(sessionTimeoutMinMs, settings['group.max.session.timeout.ms'])
+  const sessionTimeoutMs = settings['group.session.timeout.ms']
+  return {
+    config: {
+      heartbeatIntervalMs: settings['group.heartbeat.interval.ms'],
+      sessionTimeoutMs: Math.min(sessionTimeoutMaxMs, Math.max(sessionTimeoutMinMs, sessionTimeoutMs)),
+      sessionTimeoutMinMs,
+      sessionTimeoutMaxMs,
+      rebalanceTimeoutMs: settings['group.rebalance.timeout.ms'],
+      groupSizeMax: settings['group.max.size'],
+      assignor: settings['group.assignor'],
+      offsetsRetentionMs: settings['offsets.retention.ms'],
+    },
+    partitionCount: settings['offsets.topic.partitions'],
+    checkpointBytesMin: settings['offsets.topic.checkpoint.bytes'],
   }
 }
 

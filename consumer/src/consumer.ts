@@ -12,6 +12,8 @@ import {
   StratalogError,
   throwIfAborted,
 } from '@stratalog/client'
+import { GroupSubscription } from './group/group-subscription.ts'
+import { resolveSubscribeOptions, type SubscribeOptions } from './group/subscribe-options.ts'
 import { type ConsumerOptions, type ResolvedConsumerOptions, resolveConsumerOptions } from './options.ts'
 import { type AssignOptions, endOf, invalid, type PartitionAssignment, startOf } from './positions.ts'
 import { type ListOffsets, type PartitionRequest, planStart } from './start-plan.ts'
@@ -45,8 +47,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncDisposable {
   readonly client: Client
   readonly #options: ResolvedConsumerOptions<K, V>
   readonly #ownsClient: boolean
-  #isAssigning = false
-  #subscription: Subscription<K, V> | null = null
+  #isOpening = false
+  #subscription: Subscription<K, V> | GroupSubscription<K, V> | null = null
   #closed = false
 
   /** Use {@link createConsumer}. */
@@ -57,7 +59,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncDisposable {
   }
 
   /** The open subscription, or null. */
-  get subscription(): Subscription<K, V> | null {
+  get subscription(): Subscription<K, V> | GroupSubscription<K, V> | null {
     return this.#subscription
   }
 
@@ -72,13 +74,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncDisposable {
    */
   async assign(what: AssignOptions, call: AssignCallOptions = {}): Promise<Subscription<K, V>> {
     const { signal } = call
-    throwIfAborted(signal)
-    if (this.#closed) throw new StratalogError('CLIENT_CLOSED', 'the consumer is closed')
-    if (this.#isAssigning || this.#subscription !== null) {
-      throw invalid('this consumer has an open subscription: close it first, or create another consumer')
-    }
-    this.#isAssigning = true
-    try {
+    return await this.#opening(signal, async () => {
       const partitions = await this.#retrying(signal, () => this.#plan(what, signal))
       throwIfAborted(signal)
       if (this.#closed) throw new StratalogError('CLIENT_CLOSED', 'the consumer was closed')
@@ -86,14 +82,41 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncDisposable {
         this.#subscription = null
       }
       const { client } = this
-      this.#subscription = new Subscription({ client, options: this.#options, partitions, signal, onClosed })
-      return this.#subscription
-    } finally {
-      this.#isAssigning = false
-    }
+      const subscription = new Subscription({ client, options: this.#options, partitions, signal, onClosed })
+      this.#subscription = subscription
+      return subscription
+    })
   }
 
-  /** Ends the subscription, and the client if it is the consumer's own. Takes no longer than a turn of the event loop. */
+  /**
+   * Joins a group and reads the partitions that it gives to this member, from where the group stands.
+   *
+   * Resolves when the group has taken the member in; partitions come in the next moments. Failures that waiting mends are
+   * retried for the client's `requestTimeoutMs`.
+   *
+   * Errors: INVALID_REQUEST naming what is wrong, or when a subscription is open; INVALID_CONFIG; INVALID_GROUP_ID,
+   * INVALID_REGULAR_EXPRESSION, UNSUPPORTED_ASSIGNOR, GROUP_MAX_SIZE_REACHED; UNRELEASED_INSTANCE_ID when a member with
+   * this instance id is in the group for the whole time; CANCELLED; CLIENT_CLOSED; network errors.
+   */
+  async subscribe(what: SubscribeOptions, call: AssignCallOptions = {}): Promise<GroupSubscription<K, V>> {
+    const { signal } = call
+    const subscribe = resolveSubscribeOptions(what)
+    return await this.#opening(signal, async () => {
+      const onClosed = (): void => {
+        this.#subscription = null
+      }
+      const { client } = this
+      const subscription = new GroupSubscription({ client, options: this.#options, subscribe, signal, onClosed })
+      this.#subscription = subscription
+      await subscription.join(client.options.requestTimeoutMs)
+      return subscription
+    })
+  }
+
+  /**
+   * Ends the subscription, and the client if it is the consumer's own. Takes no longer than a turn of the event loop by
+   * hand; in a group, as long as GroupSubscription.close does.
+   */
   async close(): Promise<void> {
     this.#closed = true
     await this.#subscription?.close()
@@ -102,6 +125,21 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** One subscription at a time, so that the budget of bytes holds for the whole consumer. */
+  async #opening<T>(signal: AbortSignal | undefined, open: () => Promise<T>): Promise<T> {
+    throwIfAborted(signal)
+    if (this.#closed) throw new StratalogError('CLIENT_CLOSED', 'the consumer is closed')
+    if (this.#isOpening || this.#subscription !== null) {
+      throw invalid('this consumer has an open subscription: close it first, or create another consumer')
+    }
+    this.#isOpening = true
+    try {
+      return await open()
+    } finally {
+      this.#isOpening = false
+    }
   }
 
   async #plan(what: AssignOptions, signal: AbortSignal | undefined): Promise<SubscriptionPartition[]> {

@@ -41,13 +41,13 @@ export class PartitionCursor<K, V> {
 
   /** Whether it can be acquired. */
   get available(): boolean {
-    return !this.held && !this.state.paused && (this.state.deliverable || this.#openIsLive)
+    return !this.held && !this.state.withheld && (this.state.deliverable || this.#openIsLive)
   }
 
-  /** The next record of the open batch; null when it is over, or cut off by a pause or a seek. */
+  /** The next record of the open batch; null when it is over, or cut off by a pause, a halt or a seek. */
   nextRecord(): ConsumerRecord<K, V> | null {
     const { open, state } = this
-    if (open === null || state.paused || open.taken.generation !== state.generation) return null
+    if (open === null || state.withheld || open.taken.generation !== state.generation) return null
     const record = open.walk.next()
     if (record === null) open.exhausted = true
     else state.position = record.offset + 1
@@ -115,6 +115,15 @@ export class Delivery<K, V> {
     this.signal.notify()
   }
 
+  /** The core has removed the partition: its iterations end. */
+  forget(state: PartitionState): void {
+    const cursor = this.#cursors.get(state)
+    if (cursor === undefined) return
+    this.#cursors.delete(state)
+    if (this.#ahead?.cursor === cursor) this.#ahead = null
+    cursor.signal.notify()
+  }
+
   /** Ends all iterations: in order, or with an error that they throw. */
   close(error: StratalogError | null): void {
     if (this.#closed !== null) return
@@ -142,7 +151,7 @@ export class Delivery<K, V> {
       const opened = this.#open(cursor)
       if (opened !== null) return opened
     }
-    return cursor.state.ended ? 'end' : 'wait'
+    return cursor.state.over ? 'end' : 'wait'
   }
 
   /** Gives a held cursor back; its batch is finished if all of it was handed out, otherwise it stays open. */
@@ -161,7 +170,7 @@ export class Delivery<K, V> {
   /** The rest of a held cursor's batch as a whole, which then counts as delivered. */
   wholeBatch(cursor: PartitionCursor<K, V>): ConsumerBatch<K, V> | null {
     const { open, state } = cursor
-    if (open === null || state.paused || open.taken.generation !== state.generation) return null
+    if (open === null || state.withheld || open.taken.generation !== state.generation) return null
     open.exhausted = true
     const fromOffset = Math.max(state.position, open.options.fromOffset)
     const isRead = fromOffset > open.taken.header.lastOffset || fromOffset >= (open.taken.endOffset ?? Infinity)
@@ -252,7 +261,7 @@ export class Delivery<K, V> {
   /** Lets the thread pool work on the batch whose turn is next while the application works on this one. */
   #openAhead(current: PartitionCursor<K, V>): void {
     const ahead = this.#ahead
-    if (ahead !== null && !ahead.cursor.state.paused && ahead.generation === ahead.cursor.state.generation) return
+    if (ahead !== null && !ahead.cursor.state.withheld && ahead.generation === ahead.cursor.state.generation) return
     this.#ahead = null
     const cursor = this.#ready[0] ?? current
     if (cursor !== current && !cursor.available) return

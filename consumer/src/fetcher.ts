@@ -30,6 +30,11 @@ export interface FetcherOptions {
   readonly emit: EmitEvent
   readonly onOutOfRange: OutOfRangePolicy
   readonly stallTimeoutMs: number
+  /**
+   * Whether somebody else will take the partition away if the error is final, so that it is not told to the application:
+   * of a topic that was deleted, or created anew. Default: never.
+   */
+  readonly isTakenAway?: ((partition: PartitionState, error: StratalogError) => boolean) | undefined
   /** The client was closed under the subscription. */
   readonly onClientClosed: (error: StratalogError) => void
 }
@@ -94,6 +99,12 @@ export class Fetcher {
   restarted(partition: PartitionState): void {
     this.#retries.succeeded(partition)
     this.kick()
+  }
+
+  /** The core has removed the partition. */
+  forget(partition: PartitionState): void {
+    this.#retries.succeeded(partition)
+    this.#watchdog.forget(partition)
   }
 
   /** One round at a time. Rejects for a broken invariant only, which nobody catches. */
@@ -169,7 +180,16 @@ export class Fetcher {
     if (this.#closing.signal.aborted || partition.phase !== 'detached') return
     if (error.code === 'CLIENT_CLOSED') this.#options.onClientClosed(error)
     else if (error.retriable) this.#retries.failed(partition, error, performance.now())
-    else this.#options.core.fail(partition, error)
+    else this.#fail(partition, error)
+  }
+
+  /** A detached partition cannot be read. */
+  #fail(partition: PartitionState, error: StratalogError): void {
+    if (this.#options.isTakenAway?.(partition, error) === true) {
+      this.#retries.failed(partition, error, performance.now())
+    } else {
+      this.#options.core.fail(partition, error)
+    }
   }
 
   #onData(session: FetchSession, data: readonly stratalog.v1.FetchData.$Properties[]): void {
@@ -195,7 +215,7 @@ export class Fetcher {
   }
 
   #onHandleError(partition: PartitionState, detail: stratalog.v1.ErrorDetail.$Properties): void {
-    const { client, core } = this.#options
+    const { client } = this.#options
     const { topic, partition: number } = partition
     const error = fromErrorDetail(detail, { topic, partition: number })
     const { leader } = error
@@ -215,7 +235,7 @@ export class Fetcher {
       this.#retries.failed(partition, error, performance.now())
       this.kick()
     } else {
-      core.fail(partition, error)
+      this.#fail(partition, error)
     }
   }
 
@@ -244,8 +264,8 @@ export class Fetcher {
       `topic ${topic} was deleted and created again; offset ${from} of ${topic}-${number} belonged to the old one`,
       { topic, partition: number, hint: 'Assign the topic again, or choose onOutOfRange to go on in the new one.' },
     )
-    if (onOutOfRange === 'fail') {
-      core.fail(partition, error)
+    if (onOutOfRange === 'fail' || this.#options.isTakenAway?.(partition, error) === true) {
+      this.#fail(partition, error)
       return
     }
     // A new topic is read from its beginning under either policy: all of it is later than what was read.
@@ -257,7 +277,7 @@ export class Fetcher {
   }
 
   #onEnd(session: FetchSession, error: StratalogError | null): void {
-    const { core, emit, onClientClosed } = this.#options
+    const { emit, onClientClosed } = this.#options
     if (this.#closing.signal.aborted) return
     const lost = this.#drop(session)
     if (error?.code === 'CLIENT_CLOSED') {
@@ -267,7 +287,7 @@ export class Fetcher {
     this.#prepare(lost)
     for (const partition of lost) {
       if (error === null || error.retriable) this.#retries.failed(partition, error, performance.now())
-      else core.fail(partition, error)
+      else this.#fail(partition, error)
     }
     emit('disconnected', { broker: session.name, error })
     this.kick()

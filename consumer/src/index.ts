@@ -5,6 +5,26 @@ export type { RecordHeader } from '@stratalog/proto/records'
 export { type AssignCallOptions, type Consumer, createConsumer } from './consumer.ts'
 export type { ConsumerBatch } from './consumer-batch.ts'
 export type { ConsumerRecord } from './consumer-record.ts'
+export type { Committable } from './group/committable.ts'
+export type {
+  CommitFailedEvent,
+  GroupSubscriptionEvents,
+  HandlerStalledEvent,
+  LostEvent,
+  PoisonedEvent,
+} from './group/group-events.ts'
+export type { GroupSubscription } from './group/group-subscription.ts'
+export { DEAD_LETTER_HEADERS } from './group/run/dead-letter.ts'
+export type {
+  DeadLetterSend,
+  ErrorPolicy,
+  FinalPolicy,
+  HandlerContext,
+  RecordHandler,
+  RetryPolicy,
+  RunOptions,
+} from './group/run/run-options.ts'
+export type { GroupStart, SubscribeOptions } from './group/subscribe-options.ts'
 export type { BatchIterator, PartitionStream, RecordIterator } from './iterators.ts'
 export type { ConsumerOptions, DeserializationPolicy, OutOfRangePolicy } from './options.ts'
 export type {
@@ -17,13 +37,14 @@ export type {
   StartPosition,
 } from './positions.ts'
 export type { IterationOptions } from './pull-iterator.ts'
+export type { AssignedPartition } from './reading.ts'
 export {
   bufferDeserializer,
   type Deserializer,
   jsonDeserializer,
   stringDeserializer,
 } from './serde.ts'
-export type { AssignedPartition, Subscription } from './subscription.ts'
+export type { Subscription } from './subscription.ts'
 export type {
   ConnectedEvent,
   DisconnectedEvent,

@@ -2,7 +2,7 @@
 import type { ConsumerBatch } from './consumer-batch.ts'
 import type { ConsumerRecord } from './consumer-record.ts'
 import type { Delivery, PartitionCursor } from './delivery.ts'
-import { type IterationOptions, PullIterator, type PullSource } from './pull-iterator.ts'
+import { type HandOutObserver, type IterationOptions, PullIterator, type PullSource } from './pull-iterator.ts'
 
 /** Records one by one; from a batch in memory without waiting. */
 export class RecordIterator<K, V> extends PullIterator<K, V, ConsumerRecord<K, V>> {
@@ -25,10 +25,15 @@ export class PartitionStream<K = Buffer, V = Buffer> implements AsyncIterable<Co
   readonly #source: PullSource<K, V>
   readonly #options: IterationOptions
 
-  constructor(delivery: Delivery<K, V>, cursor: PartitionCursor<K, V>, options: IterationOptions) {
+  constructor(
+    delivery: Delivery<K, V>,
+    cursor: PartitionCursor<K, V>,
+    options: IterationOptions,
+    observer?: HandOutObserver<K, V>,
+  ) {
     this.topic = cursor.state.topic
     this.partition = cursor.state.partition
-    this.#source = { delivery, signal: cursor.signal, acquire: () => delivery.acquireFrom(cursor) }
+    this.#source = { delivery, signal: cursor.signal, acquire: () => delivery.acquireFrom(cursor), observer }
     this.#options = options
   }
 

@@ -22,8 +22,9 @@ import type { BatchHeader } from '@stratalog/proto/records'
  * - `resolving`: a seek is under way whose offset is being asked for.
  * - `complete`: everything up to `endOffset` has arrived.
  * - `failed`: `failure` comes after what is buffered, and stays until a seek.
+ * - `removed`: it belongs to the subscription no more.
  */
-export type PartitionPhase = 'detached' | 'attached' | 'resolving' | 'complete' | 'failed'
+export type PartitionPhase = 'detached' | 'attached' | 'resolving' | 'complete' | 'failed' | 'removed'
 
 /** What the leader last said of a partition's log. */
 export interface PartitionBounds {
@@ -72,6 +73,8 @@ export interface PartitionStart {
   /** Exclusive end, or null to follow for ever. */
   readonly endOffset: number | null
   readonly bounds: PartitionBounds
+  /** Leader epoch of the record before `offset`, or a later one, if it is known: a log that was cut back is then noticed. */
+  readonly lastEpoch?: number | undefined
 }
 
 /** State of one partition; see the file's header. */
@@ -86,10 +89,12 @@ export class PartitionState {
   /** Exclusive end, or null. */
   readonly endOffset: number | null
   /** Leader epoch at `fetchPosition - 1`, or one that is later; -1 = nothing was fetched since the start or a seek. */
-  lastEpoch = -1
+  lastEpoch: number
   bounds: PartitionBounds
   phase: PartitionPhase = 'detached'
   paused = false
+  /** Fetched as usual, and handed out not at all: the application is not told of it yet, or is about to lose it. */
+  halted = false
   /** Bumped by each seek. */
   generation = 0
   handle: number | null = null
@@ -110,6 +115,7 @@ export class PartitionState {
     this.fetchPosition = start.offset
     this.endOffset = start.endOffset
     this.bounds = start.bounds
+    this.lastEpoch = start.lastEpoch ?? -1
   }
 
   /** Whether the application has had everything up to the end asked for. By position, never by the last record. */
@@ -122,9 +128,19 @@ export class PartitionState {
     return this.endOffset !== null && this.fetchPosition >= this.endOffset
   }
 
+  /** Whether nothing of it may be handed out at the moment. */
+  get withheld(): boolean {
+    return this.paused || this.halted
+  }
+
+  /** Whether nothing of it will be handed out ever again. */
+  get over(): boolean {
+    return this.ended || this.phase === 'removed'
+  }
+
   /** Whether a batch or the failure can be handed out now. */
   get deliverable(): boolean {
-    return !this.paused && this.taken === null && !this.ended && (this.queue.length > 0 || this.failure !== null)
+    return !this.withheld && this.taken === null && !this.ended && (this.queue.length > 0 || this.failure !== null)
   }
 
   /** Records between the position and the visible end, as far as the leader has told; never negative. */

@@ -7,9 +7,15 @@
  *
  * `break`, `return()` and an abort give back what is half read: the next iteration goes on behind the last record
  * handed out. Calls of `next()` that do not wait for one another are answered in order.
+ *
+ * With an observer, asking for the next item says that the last one is done with; `return()` does not say so, because a
+ * loop that is left by an error calls it too.
  */
 import { abortError, isStratalogError, onAbort } from '@stratalog/client'
+import type { ConsumerBatch } from './consumer-batch.ts'
+import type { ConsumerRecord } from './consumer-record.ts'
 import type { Acquired, Delivery, PartitionCursor } from './delivery.ts'
+import type { PartitionState } from './partition-state.ts'
 import type { Signal } from './signal.ts'
 
 /** Longest time, in ms, that an iteration holds the event loop by itself. */
@@ -22,6 +28,24 @@ export interface PullSource<K, V> {
   readonly delivery: Delivery<K, V>
   readonly signal: Signal
   acquire(): Acquired<K, V>
+  /** Who keeps account of what is handed out; none for a subscription without a group. */
+  readonly observer?: HandOutObserver<K, V> | undefined
+}
+
+/** Something in the application's hands. */
+export interface InHand {
+  /** The application is done with it. */
+  finish(): void
+  /** The application has ended the iteration without asking for more. */
+  abandon(): void
+}
+
+/** Keeps account of what is handed out. */
+export interface HandOutObserver<K, V> {
+  /** An iteration begins. */
+  begun(): void
+  /** Called before the application gets the item. @returns null when the iteration need not tell what becomes of it. */
+  handedOut(state: PartitionState, item: ConsumerRecord<K, V> | ConsumerBatch<K, V>): InHand | null
 }
 
 /** Options of an iteration. */
@@ -31,11 +55,15 @@ export interface IterationOptions {
 }
 
 /** See the file's header. `next` is what a subclass makes of the held cursor. */
-export abstract class PullIterator<K, V, T extends object> implements AsyncIterableIterator<T, undefined, undefined> {
+export abstract class PullIterator<K, V, T extends ConsumerRecord<K, V> | ConsumerBatch<K, V>>
+  implements AsyncIterableIterator<T, undefined, undefined>
+{
   readonly #source: PullSource<K, V>
   readonly #abortSignal: AbortSignal | undefined
   readonly #stopListening: () => void
   #cursor: PartitionCursor<K, V> | null = null
+  #inHand: InHand | null = null
+  #hasBegun = false
   #pulling: Promise<IteratorResult<T, undefined>> | null = null
   #done = false
   #aborted = false
@@ -57,6 +85,7 @@ export abstract class PullIterator<K, V, T extends object> implements AsyncItera
 
   /** Errors: CANCELLED, CLIENT_CLOSED, and what failed a partition, such as OFFSET_OUT_OF_RANGE or CORRUPT_MESSAGE. */
   next(): Promise<IteratorResult<T, undefined>> {
+    if (this.#inHand !== null && this.#pulling === null) this.#settle()
     if (this.#pulling === null && this.#cursor !== null && !this.#aborted && !this.#lookDue()) {
       const item = this.#nextHeld(this.#cursor)
       if (item instanceof Error) return this.#reject(item)
@@ -67,6 +96,8 @@ export abstract class PullIterator<K, V, T extends object> implements AsyncItera
 
   /** Ends the iteration; the subscription stays open. */
   return(): Promise<IteratorResult<T, undefined>> {
+    this.#inHand?.abandon()
+    this.#inHand = null
     this.#finish()
     this.#source.signal.notify()
     return Promise.resolve({ done: true, value: undefined })
@@ -92,6 +123,11 @@ export abstract class PullIterator<K, V, T extends object> implements AsyncItera
   }
 
   async #pull(): Promise<IteratorResult<T, undefined>> {
+    this.#settle()
+    if (!this.#hasBegun) {
+      this.#hasBegun = true
+      this.#source.observer?.begun()
+    }
     if (performance.now() - this.#turnStartedMs >= TURN_MS) await this.#turn()
     try {
       for (;;) {
@@ -132,6 +168,8 @@ export abstract class PullIterator<K, V, T extends object> implements AsyncItera
   #nextHeld(cursor: PartitionCursor<K, V>): T | Error | null {
     try {
       const item = this.nextOf(cursor, this.#source.delivery)
+      const { observer } = this.#source
+      if (item !== null && observer !== undefined) this.#inHand = observer.handedOut(cursor.state, item)
       if (item !== null && cursor.open?.exhausted !== true) return item
       this.#cursor = null
       this.#source.delivery.release(cursor)
@@ -141,6 +179,12 @@ export abstract class PullIterator<K, V, T extends object> implements AsyncItera
       this.#cursor = null
       return this.#source.delivery.damaged(cursor, error)
     }
+  }
+
+  /** The application has asked for more: it is done with what it has. */
+  #settle(): void {
+    this.#inHand?.finish()
+    this.#inHand = null
   }
 
   #finish(): void {

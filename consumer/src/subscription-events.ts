@@ -48,4 +48,9 @@ export interface SubscriptionEvents {
 }
 
 /** Tells an event; the subscription's `emit`. */
-export type EmitEvent = <Name extends keyof SubscriptionEvents>(name: Name, ...event: SubscriptionEvents[Name]) => void
+export type EmitEvent<Events extends Record<keyof Events, unknown[]> = SubscriptionEvents> = <
+  Name extends keyof Events,
+>(
+  name: Name,
+  ...event: Events[Name]
+) => void

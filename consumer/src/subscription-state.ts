@@ -13,7 +13,7 @@
 import { invariant, type StratalogError, type stratalog } from '@stratalog/proto'
 import type { BatchHeader } from '@stratalog/proto/records'
 import { CommandOutbox, type StreamCommands } from './command-outbox.ts'
-import { type PartitionStart, PartitionState, type TakenBatch } from './partition-state.ts'
+import { type PartitionPhase, type PartitionStart, PartitionState, type TakenBatch } from './partition-state.ts'
 import { lastEpochOf, readWholeHeader } from './slice-headers.ts'
 
 /** Limits of a subscription. */
@@ -22,6 +22,8 @@ export interface SubscriptionLimits {
   readonly prefetchBytesMax: number
   /** Most of it that one partition may have. */
   readonly partitionCreditBytes: number
+  /** Whether partitions come and go, so that it does not end when there is none. Default: false. */
+  readonly changing?: boolean | undefined
 }
 
 /** How the core tells its shell that something is to be done; called synchronously, must be cheap. */
@@ -37,6 +39,9 @@ export interface Received {
   readonly partition: PartitionState
   readonly error: stratalog.v1.ErrorDetail.$Properties | null
 }
+
+/** Nothing more is fetched. */
+const IDLE_PHASES: ReadonlySet<PartitionPhase> = new Set(['complete', 'failed', 'removed'] as const)
 
 /** See the file's header. */
 export class SubscriptionState {
@@ -60,9 +65,9 @@ export class SubscriptionState {
     return this.#partitions
   }
 
-  /** Whether every partition has been delivered up to its end. False while one has none. */
+  /** Whether every partition has been delivered up to its end. False while one has none, or others may come. */
   get ended(): boolean {
-    return this.#partitions.every((partition) => partition.ended)
+    return this.#limits.changing !== true && this.#partitions.every((partition) => partition.ended)
   }
 
   /** Bytes that one partition may have granted and buffered: >= 1, so that a batch of any size can come. */
@@ -78,6 +83,32 @@ export class SubscriptionState {
     this.#partitions.push(partition)
     this.#count(partition)
     return partition
+  }
+
+  /** Takes a partition out: its handle is stopped, what is buffered is dropped, a batch in hand is over. */
+  remove(partition: PartitionState): void {
+    const index = this.#partitions.indexOf(partition)
+    invariant(index >= 0, 'a partition is removed that is not there')
+    this.#stop(partition)
+    this.#partitions.splice(index, 1)
+    partition.generation++
+    partition.queue.length = 0
+    partition.bufferedBytes = 0
+    partition.taken = null
+    partition.failure = null
+    this.#release(partition, 'removed')
+    this.#hooks.onReady(partition)
+  }
+
+  /** Nothing more is handed out until `proceed`; fetching goes on. */
+  halt(partition: PartitionState): void {
+    partition.halted = true
+  }
+
+  /** Ends a halt. */
+  proceed(partition: PartitionState): void {
+    partition.halted = false
+    if (partition.deliverable || partition.taken !== null) this.#hooks.onReady(partition)
   }
 
   /** Starts a detached partition on a stream, from behind everything that is buffered. */
@@ -295,7 +326,7 @@ export class SubscriptionState {
   }
 
   /** Ends the credit and handle of a partition on this side. */
-  #release(partition: PartitionState, phase: 'detached' | 'resolving' | 'complete' | 'failed'): void {
+  #release(partition: PartitionState, phase: Exclude<PartitionPhase, 'attached'>): void {
     if (partition.handle !== null) this.#byHandle.delete(partition.handle)
     partition.handle = null
     partition.sessionId = null
@@ -307,7 +338,7 @@ export class SubscriptionState {
   /** Keeps `sharingCount`: to be called after each change of a phase or of bufferedBytes from or to 0. */
   #count(partition: PartitionState): void {
     const { phase, bufferedBytes } = partition
-    const isSharing = bufferedBytes > 0 || (phase !== 'complete' && phase !== 'failed')
+    const isSharing = bufferedBytes > 0 || !IDLE_PHASES.has(phase)
     if (isSharing === partition.isSharing) return
     partition.isSharing = isSharing
     this.#sharingCount += isSharing ? 1 : -1

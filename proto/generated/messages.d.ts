@@ -3473,6 +3473,971 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a CoordinatorKey.
+         * @deprecated Use stratalog.v1.CoordinatorKey.$Properties instead.
+         */
+        interface ICoordinatorKey extends stratalog.v1.CoordinatorKey.$Properties {
+        }
+
+        /** Represents a CoordinatorKey. */
+        class CoordinatorKey {
+
+            /**
+             * Constructs a new CoordinatorKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CoordinatorKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CoordinatorKey group. */
+            group?: (stratalog.v1.GroupKey.$Properties|null);
+
+            /** CoordinatorKey member. */
+            member?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey target. */
+            target?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey current. */
+            current?: (stratalog.v1.MemberKey.$Properties|null);
+
+            /** CoordinatorKey offset. */
+            offset?: (stratalog.v1.OffsetKey.$Properties|null);
+
+            /** CoordinatorKey checkpointBegin. */
+            checkpointBegin?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+            /** CoordinatorKey checkpointEnd. */
+            checkpointEnd?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+            /** CoordinatorKey kind. */
+            kind?: ("group"|"member"|"target"|"current"|"offset"|"checkpointBegin"|"checkpointEnd");
+
+            /**
+             * Creates a new CoordinatorKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CoordinatorKey instance
+             */
+            static create(properties: stratalog.v1.CoordinatorKey.$Shape): stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape;
+            static create(properties?: stratalog.v1.CoordinatorKey.$Properties): stratalog.v1.CoordinatorKey;
+
+            /**
+             * Encodes the specified CoordinatorKey message. Does not implicitly {@link stratalog.v1.CoordinatorKey.verify|verify} messages.
+             * @param message CoordinatorKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CoordinatorKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CoordinatorKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape} CoordinatorKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CoordinatorKey & stratalog.v1.CoordinatorKey.$Shape;
+        }
+
+        namespace CoordinatorKey {
+
+            /** Properties of a CoordinatorKey. */
+            interface $Properties {
+
+                /** CoordinatorKey group */
+                group?: (stratalog.v1.GroupKey.$Properties|null);
+
+                /** CoordinatorKey member */
+                member?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey target */
+                target?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey current */
+                current?: (stratalog.v1.MemberKey.$Properties|null);
+
+                /** CoordinatorKey offset */
+                offset?: (stratalog.v1.OffsetKey.$Properties|null);
+
+                /** CoordinatorKey checkpointBegin */
+                checkpointBegin?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+                /** CoordinatorKey checkpointEnd */
+                checkpointEnd?: (stratalog.v1.CheckpointKey.$Properties|null);
+
+                /** CoordinatorKey kind */
+                kind?: ("group"|"member"|"target"|"current"|"offset"|"checkpointBegin"|"checkpointEnd");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CoordinatorKey. */
+            type $Shape = {
+              group?: stratalog.v1.GroupKey.$Shape|null;
+              member?: stratalog.v1.MemberKey.$Shape|null;
+              target?: stratalog.v1.MemberKey.$Shape|null;
+              current?: stratalog.v1.MemberKey.$Shape|null;
+              offset?: stratalog.v1.OffsetKey.$Shape|null;
+              checkpointBegin?: stratalog.v1.CheckpointKey.$Shape|null;
+              checkpointEnd?: stratalog.v1.CheckpointKey.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ kind?: undefined; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "group"; group: stratalog.v1.GroupKey.$Shape; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "member"; group?: null; member: stratalog.v1.MemberKey.$Shape; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "target"; group?: null; member?: null; target: stratalog.v1.MemberKey.$Shape; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "current"; group?: null; member?: null; target?: null; current: stratalog.v1.MemberKey.$Shape; offset?: null; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "offset"; group?: null; member?: null; target?: null; current?: null; offset: stratalog.v1.OffsetKey.$Shape; checkpointBegin?: null; checkpointEnd?: null }|{ kind?: "checkpointBegin"; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin: stratalog.v1.CheckpointKey.$Shape; checkpointEnd?: null }|{ kind?: "checkpointEnd"; group?: null; member?: null; target?: null; current?: null; offset?: null; checkpointBegin?: null; checkpointEnd: stratalog.v1.CheckpointKey.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a GroupKey.
+         * @deprecated Use stratalog.v1.GroupKey.$Properties instead.
+         */
+        interface IGroupKey extends stratalog.v1.GroupKey.$Properties {
+        }
+
+        /** Represents a GroupKey. */
+        class GroupKey {
+
+            /**
+             * Constructs a new GroupKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupKey groupId. */
+            groupId: string;
+
+            /**
+             * Creates a new GroupKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupKey instance
+             */
+            static create(properties: stratalog.v1.GroupKey.$Shape): stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape;
+            static create(properties?: stratalog.v1.GroupKey.$Properties): stratalog.v1.GroupKey;
+
+            /**
+             * Encodes the specified GroupKey message. Does not implicitly {@link stratalog.v1.GroupKey.verify|verify} messages.
+             * @param message GroupKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape} GroupKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupKey & stratalog.v1.GroupKey.$Shape;
+        }
+
+        namespace GroupKey {
+
+            /** Properties of a GroupKey. */
+            interface $Properties {
+
+                /** GroupKey groupId */
+                groupId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupKey. */
+            type $Shape = stratalog.v1.GroupKey.$Properties;
+        }
+
+        /**
+         * Properties of a MemberKey.
+         * @deprecated Use stratalog.v1.MemberKey.$Properties instead.
+         */
+        interface IMemberKey extends stratalog.v1.MemberKey.$Properties {
+        }
+
+        /** Represents a MemberKey. */
+        class MemberKey {
+
+            /**
+             * Constructs a new MemberKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberKey groupId. */
+            groupId: string;
+
+            /** MemberKey memberId. */
+            memberId: string;
+
+            /**
+             * Creates a new MemberKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberKey instance
+             */
+            static create(properties: stratalog.v1.MemberKey.$Shape): stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape;
+            static create(properties?: stratalog.v1.MemberKey.$Properties): stratalog.v1.MemberKey;
+
+            /**
+             * Encodes the specified MemberKey message. Does not implicitly {@link stratalog.v1.MemberKey.verify|verify} messages.
+             * @param message MemberKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape} MemberKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberKey & stratalog.v1.MemberKey.$Shape;
+        }
+
+        namespace MemberKey {
+
+            /** Properties of a MemberKey. */
+            interface $Properties {
+
+                /** MemberKey groupId */
+                groupId?: (string|null);
+
+                /** MemberKey memberId */
+                memberId?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberKey. */
+            type $Shape = stratalog.v1.MemberKey.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetKey.
+         * @deprecated Use stratalog.v1.OffsetKey.$Properties instead.
+         */
+        interface IOffsetKey extends stratalog.v1.OffsetKey.$Properties {
+        }
+
+        /** Represents an OffsetKey. */
+        class OffsetKey {
+
+            /**
+             * Constructs a new OffsetKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetKey groupId. */
+            groupId: string;
+
+            /** OffsetKey topicId. */
+            topicId: Uint8Array;
+
+            /** OffsetKey partition. */
+            partition: number;
+
+            /**
+             * Creates a new OffsetKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetKey instance
+             */
+            static create(properties: stratalog.v1.OffsetKey.$Shape): stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape;
+            static create(properties?: stratalog.v1.OffsetKey.$Properties): stratalog.v1.OffsetKey;
+
+            /**
+             * Encodes the specified OffsetKey message. Does not implicitly {@link stratalog.v1.OffsetKey.verify|verify} messages.
+             * @param message OffsetKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape} OffsetKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetKey & stratalog.v1.OffsetKey.$Shape;
+        }
+
+        namespace OffsetKey {
+
+            /** Properties of an OffsetKey. */
+            interface $Properties {
+
+                /** OffsetKey groupId */
+                groupId?: (string|null);
+
+                /** OffsetKey topicId */
+                topicId?: (Uint8Array|null);
+
+                /** OffsetKey partition */
+                partition?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetKey. */
+            type $Shape = stratalog.v1.OffsetKey.$Properties;
+        }
+
+        /**
+         * Properties of a CheckpointKey.
+         * @deprecated Use stratalog.v1.CheckpointKey.$Properties instead.
+         */
+        interface ICheckpointKey extends stratalog.v1.CheckpointKey.$Properties {
+        }
+
+        /** Represents a CheckpointKey. */
+        class CheckpointKey {
+
+            /**
+             * Constructs a new CheckpointKey.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CheckpointKey.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CheckpointKey checkpointId. */
+            checkpointId: number;
+
+            /**
+             * Creates a new CheckpointKey instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CheckpointKey instance
+             */
+            static create(properties: stratalog.v1.CheckpointKey.$Shape): stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape;
+            static create(properties?: stratalog.v1.CheckpointKey.$Properties): stratalog.v1.CheckpointKey;
+
+            /**
+             * Encodes the specified CheckpointKey message. Does not implicitly {@link stratalog.v1.CheckpointKey.verify|verify} messages.
+             * @param message CheckpointKey message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CheckpointKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CheckpointKey message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape} CheckpointKey
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CheckpointKey & stratalog.v1.CheckpointKey.$Shape;
+        }
+
+        namespace CheckpointKey {
+
+            /** Properties of a CheckpointKey. */
+            interface $Properties {
+
+                /** CheckpointKey checkpointId */
+                checkpointId?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CheckpointKey. */
+            type $Shape = stratalog.v1.CheckpointKey.$Properties;
+        }
+
+        /**
+         * Properties of a GroupValue.
+         * @deprecated Use stratalog.v1.GroupValue.$Properties instead.
+         */
+        interface IGroupValue extends stratalog.v1.GroupValue.$Properties {
+        }
+
+        /** Represents a GroupValue. */
+        class GroupValue {
+
+            /**
+             * Constructs a new GroupValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.GroupValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** GroupValue epoch. */
+            epoch: number;
+
+            /** GroupValue targetEpoch. */
+            targetEpoch: number;
+
+            /** GroupValue assignor. */
+            assignor: string;
+
+            /** GroupValue topicsVersion. */
+            topicsVersion: number;
+
+            /** GroupValue emptySinceMs. */
+            emptySinceMs: number;
+
+            /**
+             * Creates a new GroupValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns GroupValue instance
+             */
+            static create(properties: stratalog.v1.GroupValue.$Shape): stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape;
+            static create(properties?: stratalog.v1.GroupValue.$Properties): stratalog.v1.GroupValue;
+
+            /**
+             * Encodes the specified GroupValue message. Does not implicitly {@link stratalog.v1.GroupValue.verify|verify} messages.
+             * @param message GroupValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.GroupValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a GroupValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape} GroupValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.GroupValue & stratalog.v1.GroupValue.$Shape;
+        }
+
+        namespace GroupValue {
+
+            /** Properties of a GroupValue. */
+            interface $Properties {
+
+                /** GroupValue epoch */
+                epoch?: (number|null);
+
+                /** GroupValue targetEpoch */
+                targetEpoch?: (number|null);
+
+                /** GroupValue assignor */
+                assignor?: (string|null);
+
+                /** GroupValue topicsVersion */
+                topicsVersion?: (number|null);
+
+                /** GroupValue emptySinceMs */
+                emptySinceMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a GroupValue. */
+            type $Shape = stratalog.v1.GroupValue.$Properties;
+        }
+
+        /**
+         * Properties of a MemberValue.
+         * @deprecated Use stratalog.v1.MemberValue.$Properties instead.
+         */
+        interface IMemberValue extends stratalog.v1.MemberValue.$Properties {
+        }
+
+        /** Represents a MemberValue. */
+        class MemberValue {
+
+            /**
+             * Constructs a new MemberValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.MemberValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemberValue instanceId. */
+            instanceId: string;
+
+            /** MemberValue clientId. */
+            clientId: string;
+
+            /** MemberValue address. */
+            address: string;
+
+            /** MemberValue rack. */
+            rack: string;
+
+            /** MemberValue topics. */
+            topics: string[];
+
+            /** MemberValue topicPattern. */
+            topicPattern: string;
+
+            /** MemberValue rebalanceTimeoutMs. */
+            rebalanceTimeoutMs: number;
+
+            /** MemberValue sessionTimeoutMs. */
+            sessionTimeoutMs: number;
+
+            /** MemberValue assignor. */
+            assignor: string;
+
+            /**
+             * Creates a new MemberValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns MemberValue instance
+             */
+            static create(properties: stratalog.v1.MemberValue.$Shape): stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape;
+            static create(properties?: stratalog.v1.MemberValue.$Properties): stratalog.v1.MemberValue;
+
+            /**
+             * Encodes the specified MemberValue message. Does not implicitly {@link stratalog.v1.MemberValue.verify|verify} messages.
+             * @param message MemberValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.MemberValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemberValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape} MemberValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.MemberValue & stratalog.v1.MemberValue.$Shape;
+        }
+
+        namespace MemberValue {
+
+            /** Properties of a MemberValue. */
+            interface $Properties {
+
+                /** MemberValue instanceId */
+                instanceId?: (string|null);
+
+                /** MemberValue clientId */
+                clientId?: (string|null);
+
+                /** MemberValue address */
+                address?: (string|null);
+
+                /** MemberValue rack */
+                rack?: (string|null);
+
+                /** MemberValue topics */
+                topics?: (string[]|null);
+
+                /** MemberValue topicPattern */
+                topicPattern?: (string|null);
+
+                /** MemberValue rebalanceTimeoutMs */
+                rebalanceTimeoutMs?: (number|null);
+
+                /** MemberValue sessionTimeoutMs */
+                sessionTimeoutMs?: (number|null);
+
+                /** MemberValue assignor */
+                assignor?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemberValue. */
+            type $Shape = stratalog.v1.MemberValue.$Properties;
+        }
+
+        /**
+         * Properties of a PartitionSet.
+         * @deprecated Use stratalog.v1.PartitionSet.$Properties instead.
+         */
+        interface IPartitionSet extends stratalog.v1.PartitionSet.$Properties {
+        }
+
+        /** Represents a PartitionSet. */
+        class PartitionSet {
+
+            /**
+             * Constructs a new PartitionSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PartitionSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PartitionSet topicId. */
+            topicId: Uint8Array;
+
+            /** PartitionSet partitions. */
+            partitions: number[];
+
+            /**
+             * Creates a new PartitionSet instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PartitionSet instance
+             */
+            static create(properties: stratalog.v1.PartitionSet.$Shape): stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape;
+            static create(properties?: stratalog.v1.PartitionSet.$Properties): stratalog.v1.PartitionSet;
+
+            /**
+             * Encodes the specified PartitionSet message. Does not implicitly {@link stratalog.v1.PartitionSet.verify|verify} messages.
+             * @param message PartitionSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PartitionSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PartitionSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape} PartitionSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PartitionSet & stratalog.v1.PartitionSet.$Shape;
+        }
+
+        namespace PartitionSet {
+
+            /** Properties of a PartitionSet. */
+            interface $Properties {
+
+                /** PartitionSet topicId */
+                topicId?: (Uint8Array|null);
+
+                /** PartitionSet partitions */
+                partitions?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PartitionSet. */
+            type $Shape = stratalog.v1.PartitionSet.$Properties;
+        }
+
+        /**
+         * Properties of a TargetValue.
+         * @deprecated Use stratalog.v1.TargetValue.$Properties instead.
+         */
+        interface ITargetValue extends stratalog.v1.TargetValue.$Properties {
+        }
+
+        /** Represents a TargetValue. */
+        class TargetValue {
+
+            /**
+             * Constructs a new TargetValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.TargetValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TargetValue partitions. */
+            partitions: stratalog.v1.PartitionSet.$Properties[];
+
+            /**
+             * Creates a new TargetValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns TargetValue instance
+             */
+            static create(properties: stratalog.v1.TargetValue.$Shape): stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape;
+            static create(properties?: stratalog.v1.TargetValue.$Properties): stratalog.v1.TargetValue;
+
+            /**
+             * Encodes the specified TargetValue message. Does not implicitly {@link stratalog.v1.TargetValue.verify|verify} messages.
+             * @param message TargetValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.TargetValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TargetValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape} TargetValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.TargetValue & stratalog.v1.TargetValue.$Shape;
+        }
+
+        namespace TargetValue {
+
+            /** Properties of a TargetValue. */
+            interface $Properties {
+
+                /** TargetValue partitions */
+                partitions?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TargetValue. */
+            type $Shape = stratalog.v1.TargetValue.$Properties;
+        }
+
+        /**
+         * Properties of a CurrentValue.
+         * @deprecated Use stratalog.v1.CurrentValue.$Properties instead.
+         */
+        interface ICurrentValue extends stratalog.v1.CurrentValue.$Properties {
+        }
+
+        /** Represents a CurrentValue. */
+        class CurrentValue {
+
+            /**
+             * Constructs a new CurrentValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CurrentValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CurrentValue memberEpoch. */
+            memberEpoch: number;
+
+            /** CurrentValue previousEpoch. */
+            previousEpoch: number;
+
+            /** CurrentValue assigned. */
+            assigned: stratalog.v1.PartitionSet.$Properties[];
+
+            /** CurrentValue revoking. */
+            revoking: stratalog.v1.PartitionSet.$Properties[];
+
+            /** CurrentValue away. */
+            away: boolean;
+
+            /**
+             * Creates a new CurrentValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CurrentValue instance
+             */
+            static create(properties: stratalog.v1.CurrentValue.$Shape): stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape;
+            static create(properties?: stratalog.v1.CurrentValue.$Properties): stratalog.v1.CurrentValue;
+
+            /**
+             * Encodes the specified CurrentValue message. Does not implicitly {@link stratalog.v1.CurrentValue.verify|verify} messages.
+             * @param message CurrentValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CurrentValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CurrentValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape} CurrentValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CurrentValue & stratalog.v1.CurrentValue.$Shape;
+        }
+
+        namespace CurrentValue {
+
+            /** Properties of a CurrentValue. */
+            interface $Properties {
+
+                /** CurrentValue memberEpoch */
+                memberEpoch?: (number|null);
+
+                /** CurrentValue previousEpoch */
+                previousEpoch?: (number|null);
+
+                /** CurrentValue assigned */
+                assigned?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** CurrentValue revoking */
+                revoking?: (stratalog.v1.PartitionSet.$Properties[]|null);
+
+                /** CurrentValue away */
+                away?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CurrentValue. */
+            type $Shape = stratalog.v1.CurrentValue.$Properties;
+        }
+
+        /**
+         * Properties of an OffsetValue.
+         * @deprecated Use stratalog.v1.OffsetValue.$Properties instead.
+         */
+        interface IOffsetValue extends stratalog.v1.OffsetValue.$Properties {
+        }
+
+        /** Represents an OffsetValue. */
+        class OffsetValue {
+
+            /**
+             * Constructs a new OffsetValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.OffsetValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** OffsetValue offset. */
+            offset: number;
+
+            /** OffsetValue leaderEpoch. */
+            leaderEpoch: number;
+
+            /** OffsetValue metadata. */
+            metadata: string;
+
+            /** OffsetValue committedAtMs. */
+            committedAtMs: number;
+
+            /**
+             * Creates a new OffsetValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns OffsetValue instance
+             */
+            static create(properties: stratalog.v1.OffsetValue.$Shape): stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape;
+            static create(properties?: stratalog.v1.OffsetValue.$Properties): stratalog.v1.OffsetValue;
+
+            /**
+             * Encodes the specified OffsetValue message. Does not implicitly {@link stratalog.v1.OffsetValue.verify|verify} messages.
+             * @param message OffsetValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.OffsetValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an OffsetValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape} OffsetValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.OffsetValue & stratalog.v1.OffsetValue.$Shape;
+        }
+
+        namespace OffsetValue {
+
+            /** Properties of an OffsetValue. */
+            interface $Properties {
+
+                /** OffsetValue offset */
+                offset?: (number|null);
+
+                /** OffsetValue leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** OffsetValue metadata */
+                metadata?: (string|null);
+
+                /** OffsetValue committedAtMs */
+                committedAtMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an OffsetValue. */
+            type $Shape = stratalog.v1.OffsetValue.$Properties;
+        }
+
+        /**
+         * Properties of a CheckpointValue.
+         * @deprecated Use stratalog.v1.CheckpointValue.$Properties instead.
+         */
+        interface ICheckpointValue extends stratalog.v1.CheckpointValue.$Properties {
+        }
+
+        /** Represents a CheckpointValue. */
+        class CheckpointValue {
+
+            /**
+             * Constructs a new CheckpointValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.CheckpointValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Creates a new CheckpointValue instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns CheckpointValue instance
+             */
+            static create(properties: stratalog.v1.CheckpointValue.$Shape): stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape;
+            static create(properties?: stratalog.v1.CheckpointValue.$Properties): stratalog.v1.CheckpointValue;
+
+            /**
+             * Encodes the specified CheckpointValue message. Does not implicitly {@link stratalog.v1.CheckpointValue.verify|verify} messages.
+             * @param message CheckpointValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.CheckpointValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CheckpointValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape} CheckpointValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.CheckpointValue & stratalog.v1.CheckpointValue.$Shape;
+        }
+
+        namespace CheckpointValue {
+
+            /** Properties of a CheckpointValue. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CheckpointValue. */
+            type $Shape = stratalog.v1.CheckpointValue.$Properties;
+        }
+
+        /**
          * Properties of a FetchRequest.
          * @deprecated Use stratalog.v1.FetchRequest.$Properties instead.
          */

@@ -49,6 +49,16 @@ export interface Settings {
   readonly 'limits.fetch.handles.max': number
   readonly 'limits.write.stall.ms': number
   readonly 'fetch.heartbeat.ms': number
+  readonly 'offsets.topic.partitions': number
+  readonly 'offsets.topic.checkpoint.bytes': number
+  readonly 'offsets.retention.ms': number
+  readonly 'group.assignor': 'uniform' | 'range'
+  readonly 'group.heartbeat.interval.ms': number
+  readonly 'group.session.timeout.ms': number
+  readonly 'group.min.session.timeout.ms': number
+  readonly 'group.max.session.timeout.ms': number
+  readonly 'group.rebalance.timeout.ms': number
+  readonly 'group.max.size': number
 }
 
 const OPTIONAL_HOST_PORT = new RegExp(`^$|${HOST_PORT_PATTERN.source}`)
@@ -252,5 +262,62 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     min: 10,
     max: HOUR_MS,
     doc: 'Longest silence on a fetch stream: after it the broker says where each partition stands.',
+  }),
+  'offsets.topic.partitions': integer({
+    default: 16,
+    min: 1,
+    max: 1000,
+    doc: 'Partitions of the topic that consumer groups are kept in, when it is made, which is when the first group is looked for; it cannot be changed later. Each is coordinated by its leader.',
+  }),
+  'offsets.topic.checkpoint.bytes': integer({
+    default: 16 * MIB,
+    min: 64 * KIB,
+    doc: 'Once a partition of that topic has grown by this much, and by four times the size of what its groups are, its leader writes what they are anew, and what lies before is deleted.',
+  }),
+  'offsets.retention.ms': integer({
+    default: 7 * 24 * HOUR_MS,
+    min: 1000,
+    doc: 'How long the committed offsets of a group that has no members are kept.',
+  }),
+  'group.assignor': choice({
+    default: 'uniform',
+    of: ['uniform', 'range'],
+    doc: 'How the partitions of a group are divided among members that do not say. uniform: evenly over all topics, with few moves; range: neighbouring partitions, the same ones of each topic.',
+  }),
+  'group.heartbeat.interval.ms': integer({
+    default: 3000,
+    min: 100,
+    max: HOUR_MS,
+    doc: 'How often a member of a group says that it is there, while nothing moves.',
+  }),
+  'group.session.timeout.ms': integer({
+    default: 45_000,
+    min: 100,
+    max: HOUR_MS,
+    doc: 'How long a member that names no time may be silent before it is removed from its group. Kept within the two limits below.',
+  }),
+  'group.min.session.timeout.ms': integer({
+    default: 1000,
+    min: 100,
+    max: HOUR_MS,
+    doc: 'Shortest such time that a member may name.',
+  }),
+  'group.max.session.timeout.ms': integer({
+    default: 1_800_000,
+    min: 100,
+    max: 24 * HOUR_MS,
+    doc: 'Longest such time that a member may name.',
+  }),
+  'group.rebalance.timeout.ms': integer({
+    default: 60_000,
+    min: 100,
+    max: 24 * HOUR_MS,
+    doc: 'How long a member that names no time may take to give up partitions before it is removed from its group.',
+  }),
+  'group.max.size': integer({
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    doc: 'Members of one group; one more is refused with GROUP_MAX_SIZE_REACHED.',
   }),
 }

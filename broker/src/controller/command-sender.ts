@@ -6,6 +6,7 @@
  * broker's own image contains what it tells of.
  */
 import { isStratalogError, StratalogError } from '@stratalog/proto'
+import { deferred } from '../partition/deferred.ts'
 import type { Peers } from '../peer/peer-port.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import {
@@ -15,7 +16,6 @@ import {
   encodeControllerRequest,
 } from './controller-protocol.ts'
 import { type DecisionLoop, notController, type PendingCommand } from './decision-loop.ts'
-import { deferred } from './deferred.ts'
 import type { MetadataGroup } from './metadata-group.ts'
 
 /** What peers know a request to the controller by. */

@@ -72,6 +72,8 @@ export type Command =
       readonly replicationFactor: number
       readonly configs: Readonly<Record<string, string>>
     }
+  /** Makes the topic of the groups, or has its copies brought up to their number; see offsets-topic.ts. */
+  | { readonly type: 'ensure-offsets-topic'; readonly partitionCount: number }
   | { readonly type: 'delete-topic'; readonly name: string }
   | {
       readonly type: 'alter-topic-config'

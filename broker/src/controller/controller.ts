@@ -23,6 +23,7 @@ import { DecisionLoop } from './decision-loop.ts'
 import type { MetadataChange, MetadataGroup } from './metadata-group.ts'
 import { type BrokerImage, FEATURE_LEVEL, type MetadataImage, type TopicImage } from './metadata-image.ts'
 import { recordsOfImage } from './metadata-rows.ts'
+import { OFFSETS_TOPIC } from './offsets-topic.ts'
 import { ProducerIds } from './producer-ids.ts'
 
 export type { MetadataChange } from './metadata-group.ts'
@@ -149,6 +150,16 @@ export class Controller {
     const configs = Object.fromEntries(command.configs)
     const answer = await this.#execute({ type: 'create-topic', ...command, configs }, validateOnly)
     return this.#topic(answer, command.name)
+  }
+
+  /**
+   * Makes the topic of the groups unless it exists, and has its copies brought up to their number where brokers allow more of
+   * them by now; see offsets-topic.ts. @param partitionCount of a new one.
+   *
+   * Errors: INVALID_PARTITIONS; INVALID_REPLICATION_FACTOR while no broker takes replicas.
+   */
+  async ensureOffsetsTopic(partitionCount: number): Promise<TopicImage> {
+    return this.#topic(await this.#execute({ type: 'ensure-offsets-topic', partitionCount }), OFFSETS_TOPIC)
   }
 
   /** Deletes a topic. Errors: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC. */

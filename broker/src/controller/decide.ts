@@ -20,6 +20,7 @@ import {
   decideMovePartition,
   decideRenewReplica,
 } from './move-decisions.ts'
+import { decideEnsureOffsetsTopic } from './offsets-topic-decisions.ts'
 import {
   decideAddPartitions,
   decideAllocateProducerIds,
@@ -49,6 +50,8 @@ function decide(image: MetadataImage, command: Command, context: DecisionContext
       return decideFoundCluster(image, command)
     case 'create-topic':
       return decideCreateTopic(image, command, context)
+    case 'ensure-offsets-topic':
+      return decideEnsureOffsetsTopic(image, command, context)
     case 'delete-topic':
       return decideDeleteTopic(image, command)
     case 'alter-topic-config':

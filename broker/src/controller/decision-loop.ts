@@ -11,11 +11,11 @@
  * Commands that cannot touch what one of them has just made share a batch. Owner: the controller.
  */
 import { invariant, StratalogError } from '@stratalog/proto'
+import { deferred } from '../partition/deferred.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import type { Command, DecisionContext } from './commands.ts'
 import type { ControllerAnswer } from './controller-protocol.ts'
 import { decideOnce } from './decide.ts'
-import { deferred } from './deferred.ts'
 import { MetadataError } from './metadata-error.ts'
 import { encodeRecords, type MetadataGroup } from './metadata-group.ts'
 import type { MetadataImage, TopicImage } from './metadata-image.ts'

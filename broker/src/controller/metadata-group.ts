@@ -11,6 +11,7 @@
  */
 import { invariant, isStratalogError, StratalogError } from '@stratalog/proto'
 import { decodeBatchSync, iterateBatches, RecordBatchBuilder, verifyBatchCrc } from '@stratalog/proto/records'
+import type { Appending, LogRead, ReplicatedLog } from '../partition/replicated-log.ts'
 import type { StoreOperation } from '../storage/key-value-store.ts'
 import { decodeMetadataRecord, encodeMetadataRecord } from './metadata-codec.ts'
 import { MetadataError } from './metadata-error.ts'
@@ -19,7 +20,6 @@ import type { MetadataRecord } from './metadata-records.ts'
 import { replay } from './metadata-replay.ts'
 import { checkFeatureLevel } from './metadata-rows.ts'
 import type { MetadataStore } from './metadata-store.ts'
-import type { Appending, LogRead, ReplicatedLog } from './replicated-log.ts'
 
 /** A change that has become durable. */
 export interface MetadataChange {

@@ -64,6 +64,14 @@ export class Placer {
     return this.#led(chosen)
   }
 
+  /** `brokerIds` and as many more as `count`, or as there are; those that are there stay, and in their order. */
+  widen(brokerIds: readonly number[], count: number): readonly number[] {
+    const chosen = brokerIds.map((brokerId) => this.#load(brokerId))
+    const room = this.#candidates.filter((load) => !chosen.includes(load)).length
+    for (let added = 0; added < Math.min(count, room); added++) chosen.push(this.#take(chosen))
+    return chosen.map(({ brokerId }) => brokerId)
+  }
+
   /** Whether there is a broker to take a copy that leaves one of `brokerIds`. */
   canReplace(brokerIds: readonly number[], leaving: number): boolean {
     return this.#candidates.some(({ brokerId }) => brokerId !== leaving && !brokerIds.includes(brokerId))

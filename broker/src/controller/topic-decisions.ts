@@ -13,7 +13,7 @@ import type { MetadataImage } from './metadata-image.ts'
 import { newPartition, type PartitionRecord } from './metadata-records.ts'
 import { Placer, takesReplicas } from './placement.ts'
 import { checkTopicConfig, checkTopicConfigKey } from './topic-config.ts'
-import { checkTopicName, isInternalTopic } from './topic-name.ts'
+import { checkTopicName, internalTopic, isInternalTopic } from './topic-name.ts'
 
 type CommandOf<Type extends Command['type']> = Extract<Command, { type: Type }>
 
@@ -33,7 +33,7 @@ export function decideCreateTopic(
     checkConfigs(configs)
   if (error !== null) return error
   const topicId = context.newTopicId()
-  const partitions = placed(0, partitionCount, replicationFactor, placer)
+  const partitions = placedPartitions(0, partitionCount, replicationFactor, placer)
   return accepted([{ type: 'topic-created', name, topicId, partitions, configs }], { topicId })
 }
 
@@ -51,6 +51,7 @@ export function decideAlterTopicConfig(image: MetadataImage, command: CommandOf<
   const { name, set, unset } = command
   const topic = findTopic(image, name)
   if (topic instanceof StratalogError) return topic
+  if (isInternalTopic(name)) return internalTopic(name)
   const error = checkConfigs(set) ?? checkUnset(set, unset)
   if (error !== null) return error
   const { topicId, configs } = topic
@@ -82,7 +83,7 @@ export function decideAddPartitions(
   const tooFew = checkReplicationFactor(image, name, replicationFactor, placer.candidateCount)
   if (tooFew !== null) return tooFew
   const { topicId } = topic
-  const partitions = placed(current, partitionCount, replicationFactor, placer)
+  const partitions = placedPartitions(current, partitionCount, replicationFactor, placer)
   return accepted([{ type: 'partitions-added', topicId, partitions }], { topicId })
 }
 
@@ -94,18 +95,18 @@ export function decideAllocateProducerIds(image: MetadataImage): Decision {
   return accepted([record], { firstProducerId, endProducerId })
 }
 
-function placed(from: number, to: number, replicationFactor: number, placer: Placer): PartitionRecord[] {
+/** Partitions [from, to) of a topic, placed. */
+export function placedPartitions(
+  from: number,
+  to: number,
+  replicationFactor: number,
+  placer: Placer,
+): PartitionRecord[] {
   return Array.from({ length: to - from }, (_, i) => newPartition(from + i, placer.place(replicationFactor)))
 }
 
 function checkClientTopic(name: string): StratalogError | null {
   return checkTopicName(name) ?? (isInternalTopic(name) ? internalTopic(name) : null)
-}
-
-function internalTopic(name: string): StratalogError {
-  return new StratalogError('INVALID_TOPIC', `${name} is internal: names that begin with __ belong to the system`, {
-    topic: name,
-  })
 }
 
 function checkFree(image: MetadataImage, name: string): StratalogError | null {
@@ -114,7 +115,8 @@ function checkFree(image: MetadataImage, name: string): StratalogError | null {
     : null
 }
 
-function checkPartitionCount(name: string, count: number): StratalogError | null {
+/** Null, or INVALID_PARTITIONS. */
+export function checkPartitionCount(name: string, count: number): StratalogError | null {
   const allowed = Number.isInteger(count) && count >= 1 && count <= PARTITION_COUNT_MAX
   return allowed ? null : invalidPartitions(name, `partition count is ${count}; it must be 1 to ${PARTITION_COUNT_MAX}`)
 }

@@ -20,6 +20,13 @@ export function isInternalTopic(name: string): boolean {
   return name.startsWith(INTERNAL_TOPIC_PREFIX)
 }
 
+/** Refuses a client what only the system may do with its own topics. */
+export function internalTopic(name: string): StratalogError {
+  return new StratalogError('INVALID_TOPIC', `${name} is internal: names that begin with __ belong to the system`, {
+    topic: name,
+  })
+}
+
 function nameFault(name: string): string | null {
   if (name === '') return 'is empty'
   if (name === '.' || name === '..') return 'means a folder'

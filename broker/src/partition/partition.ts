@@ -329,6 +329,21 @@ export class Partition implements LogOwner {
   }
 
   /**
+   * Gives up what lies below `offset`, a batch boundary at or below {@link committedEnd}: whole segments are deleted. For what
+   * is needed no more, whatever retention says. Errors: STORAGE_ERROR and others of the disk, SHUTTING_DOWN.
+   */
+  async trimTo(offset: number): Promise<void> {
+    invariant(offset <= this.committedEnd, () => `trimming to ${offset}, which is not committed`)
+    if (this.#end !== null || offset <= this.#log.logStartOffset) return
+    try {
+      await this.#log.deleteTo(toOffset(offset))
+    } catch (error) {
+      throw publicError(error, this)
+    }
+    this.#notify()
+  }
+
+  /**
    * Stops: refuses clients with `reason`, waits for what is under way, and closes the log cleanly.
    *
    * Whoever waits for an acknowledgement gets it if the disk still takes it, else `reason`.

@@ -8,6 +8,8 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number
+  /** Milliseconds since some moment: goes on evenly, whatever is done to the date. */
+  monotonicMs(): number
   /** Runs `task` every `intervalMs` until cancelled; must not keep the process alive. */
   every(intervalMs: number, task: () => void): () => void
   /** Runs `task` once after `delayMs` unless cancelled; must not keep the process alive. */
@@ -23,6 +25,7 @@ export interface Ticked {
 /** The clock of this process. */
 export const SYSTEM_CLOCK: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   every: (intervalMs, task) => {
     const timer = setInterval(task, intervalMs)
     timer.unref()

@@ -9,7 +9,9 @@ import type { ClusterView } from '../cluster/cluster-view.ts'
 import type { BrokerConfig } from '../config/load-config.ts'
 import { findTopic } from '../controller/commands.ts'
 import type { Controller } from '../controller/controller.ts'
+import { internalTopic, isInternalTopic } from '../controller/topic-name.ts'
 import type { Logger } from '../observability/logger.ts'
+import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import { BROKER_VERSION } from '../version.ts'
 import { ByteBudget } from './byte-budget.ts'
@@ -20,6 +22,7 @@ import type { RequestShape } from './grpc/request-shape.ts'
 import { bindTopicAdmin } from './handlers/admin.ts'
 import { bindClusterAdmin } from './handlers/cluster-admin.ts'
 import { FetchSession } from './handlers/fetch-session.ts'
+import { bindGroups, type GroupHandlersOptions } from './handlers/groups.ts'
 import { Health } from './handlers/health.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
 import { bindMetadata } from './handlers/metadata.ts'
@@ -29,6 +32,7 @@ import { StreamSet } from './handlers/stream-set.ts'
 import { type AdvertisedAddress, TopicView } from './handlers/topic-view.ts'
 import type { TopicWatches } from './handlers/topic-watches.ts'
 import { LeaderWait } from './leader-wait.ts'
+import type { PartitionLookup } from './partition-access.ts'
 
 /** What the server is made of. */
 export interface BrokerServerOptions {
@@ -40,10 +44,14 @@ export interface BrokerServerOptions {
   readonly registry: PartitionRegistry
   readonly controller: Controller
   readonly cluster: ClusterView
+  readonly groups: GroupParts
   readonly logger: Logger
   readonly nowMs: () => number
   readonly onInvariantBroken: (error: InvariantError) => void
 }
+
+/** What the groups' calls are answered by. */
+export type GroupParts = Pick<GroupHandlersOptions, 'coordinator' | 'directory' | 'resetter'>
 
 /** Services whose health can be asked for by name. */
 const SERVICE_NAMES: readonly string[] = [
@@ -51,6 +59,7 @@ const SERVICE_NAMES: readonly string[] = [
   'stratalog.v1.Fetch',
   'stratalog.v1.Metadata',
   'stratalog.v1.Admin',
+  'stratalog.v1.Groups',
 ]
 
 /** Most batches in one message of a produce stream, and most fields of all records in a request of plain ones. */
@@ -151,7 +160,7 @@ export class BrokerServer {
       maxTimeoutMs: settings['produce.timeout.max.ms'],
     }
     const budget = new ByteBudget(settings['limits.produce.unanswered.bytes'])
-    const lookup = registry.get.bind(registry)
+    const lookup = clientWrites(registry.get.bind(registry))
     const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const tellError = this.#leaderWait.tell.bind(this.#leaderWait)
     const bytesMax = settings['limits.message.bytes.max']
@@ -235,6 +244,7 @@ export class BrokerServer {
       cluster,
       errors: this.#clientErrors,
     })
+    bindGroups(this.#grpc, { ...this.#options.groups, cluster, view })
     bindClusterAdmin(this.#grpc, { controller, commands: controller, cluster, view })
     bindTopicAdmin(this.#grpc, {
       controller,
@@ -266,6 +276,14 @@ export class BrokerServer {
   /** Errors of reads and searches, which are not a whole call's. */
   #nameError(error: unknown): StratalogError {
     return this.#grpc.nameError(error, 'a read')
+  }
+}
+
+/** The partitions that clients may write to: none of the system's own. */
+function clientWrites(lookup: PartitionLookup<Partition>): PartitionLookup<Partition> {
+  return (topic, partition, topicId) => {
+    if (!isInternalTopic(topic)) return lookup(topic, partition, topicId)
+    return internalTopic(topic)
   }
 }
 

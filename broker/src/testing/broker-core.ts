@@ -15,6 +15,7 @@ import type { Clock } from '../replication/tick-loop.ts'
 import type { FileSystem } from '../storage/file-system.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { seededRandom } from './fake-disk.ts'
+import { TEST_GROUPS } from './group-settings.ts'
 import { noPeers } from './no-peers.ts'
 
 /** What the core of a broker runs on. */
@@ -114,6 +115,7 @@ export class BrokerCore {
         catchUpBytesPerSecond: 0,
         retentionCheckMs: 60_000,
       },
+      groups: TEST_GROUPS,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
     })
     return new BrokerCore(core, logged, lost)

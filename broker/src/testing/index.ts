@@ -3,5 +3,6 @@
 export { NodeFileSystem } from '../storage/node-file-system.ts'
 export { seededRandom } from './fake-disk.ts'
 export { type DiskFaults, FaultyFileSystem } from './faulty-file-system.ts'
+export { type FoundCoordinator, GroupsClient } from './groups-client.ts'
 export { LossyFileSystem, type PowerLossReport } from './lossy-file-system.ts'
 export { startTestBroker, type TestBroker, type TestBrokerOptions } from './test-broker.ts'

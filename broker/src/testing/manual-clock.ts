@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return this.#nowMs
   }
 
+  monotonicMs(): number {
+    return this.#nowMs
+  }
+
   /** Alarms that are set. */
   get alarmCount(): number {
     return this.#alarms.size

@@ -6,7 +6,7 @@
  */
 import { StratalogError } from '@stratalog/proto'
 import { encodeLeaderChange, readBatchHeader, stampBatch } from '@stratalog/proto/records'
-import type { Appending, LogRead, ReplicatedLog } from '../controller/replicated-log.ts'
+import type { Appending, LogRead, ReplicatedLog } from '../partition/replicated-log.ts'
 
 interface Held {
   readonly endOffset: number

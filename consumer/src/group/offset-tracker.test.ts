@@ -20,11 +20,11 @@ describe('the offsets of a partition', () => {
   })
 
   it('wait for what was abandoned, which holds nobody up', () => {
-    let idleCount = 0
-    const tracker = new OffsetTracker(START, () => idleCount++)
+    let settledCount = 0
+    const tracker = new OffsetTracker(START, () => settledCount++)
     const entry = tracker.handOut(10, 11, 4, 0)
     entry.abandon()
-    assert.equal(idleCount, 1)
+    assert.equal(settledCount, 1)
     assert.equal(tracker.inHand.size, 0)
     assert.equal(tracker.frontier({ position: 11, lastEpoch: 4 }).offset, 10)
     tracker.finishAbandoned()

@@ -68,22 +68,27 @@ export class HandedOut {
 
 /** See the file's header. */
 export class OffsetTracker {
-  readonly #onIdle: () => void
+  readonly #onSettled: () => void
   /** Entries from the frontier on; those before `#head` are done with. */
   #entries: HandedOut[] = []
   #head = 0
   readonly #inHand = new Set<HandedOut>()
   #frontier: Frontier
 
-  /** @param start where reading begins. @param onIdle nothing is in hand any more. */
-  constructor(start: Frontier, onIdle: () => void = () => {}) {
+  /** @param start where reading begins. @param onSettled something is no longer in hand. */
+  constructor(start: Frontier, onSettled: () => void = () => {}) {
     this.#frontier = start
-    this.#onIdle = onIdle
+    this.#onSettled = onSettled
   }
 
   /** Entries from the frontier on. */
   get unfinishedCount(): number {
     return this.#entries.length - this.#head
+  }
+
+  /** One past everything that was handed out or is finished (exclusive). */
+  get endOffset(): number {
+    return this.#entries.at(-1)?.nextOffset ?? this.#frontier.offset
   }
 
   /** What the application is at. */
@@ -133,14 +138,14 @@ export class OffsetTracker {
     this.#head = 0
     this.#frontier = start
     this.#inHand.clear()
-    this.#onIdle()
+    this.#onSettled()
   }
 
   /** For HandedOut: its state has changed. */
   settled(entry: HandedOut): void {
     const wasInHand = this.#inHand.delete(entry)
     this.#advance()
-    if (wasInHand && this.#inHand.size === 0) this.#onIdle()
+    if (wasInHand) this.#onSettled()
   }
 
   #advance(): void {

@@ -45,7 +45,6 @@ import type {
 import type { Client } from './client.ts'
 import {
   fromGroupStates,
-  fromOffset,
   fromResetTarget,
   fromSelection,
   toCommitted,
@@ -265,15 +264,13 @@ export class AdminClient {
     await this.#client.groups.call(groupId, GroupsService.deleteGroup, { groupId }, options)
   }
 
-  /** Committed offsets of these partitions, in this order, or of all that the group has any of. */
+  /** Committed offsets of these partitions, in any order, or of all that the group has any of. */
   async fetchOffsets(
     groupId: string,
     partitions: readonly TopicPartitionsSelection[] = [],
     options: CallOptions = {},
   ): Promise<CommittedOffset[]> {
-    const request = { groupId, partitions: fromSelection(partitions) }
-    const response = await this.#client.groups.call(groupId, GroupsService.fetchOffsets, request, options)
-    return response.offsets.map(toCommitted)
+    return await this.#client.groups.fetchOffsets(groupId, partitions, null, options)
   }
 
   /**
@@ -285,9 +282,7 @@ export class AdminClient {
     offsets: readonly OffsetToCommit[],
     options: CallOptions = {},
   ): Promise<CommittedOffset[]> {
-    const request = { groupId, memberId: '', memberEpoch: -1, offsets: offsets.map(fromOffset) }
-    const response = await this.#client.groups.call(groupId, GroupsService.commitOffsets, request, options)
-    return response.offsets.map(toCommitted)
+    return await this.#client.groups.commitOffsets(groupId, offsets, null, options)
   }
 
   /** Moves committed offsets of a group without members, or tells what would be moved. Errors: GROUP_NOT_EMPTY. */

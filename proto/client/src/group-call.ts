@@ -11,6 +11,8 @@ import { type BrokerAddress, fromEndpoint } from './address.ts'
 import type { CallOptions } from './admin-types.ts'
 import { leaderBackoffDelayMs } from './backoff.ts'
 import type { Client } from './client.ts'
+import { fromOffset, fromSelection, toCommitted } from './group-messages.ts'
+import type { CommittedOffset, GroupMemberIdentity, OffsetToCommit, TopicPartitionsSelection } from './group-types.ts'
 
 /** Groups whose coordinators are remembered; beyond it the one that was found first is looked for again. */
 const GROUPS_MAX = 1_000
@@ -88,6 +90,32 @@ export class GroupCaller {
         await delay(waitMs, signal)
       }
     }
+  }
+
+  /** Committed offsets of these partitions, in any order, or (when none is named) of all that the group has any of. */
+  async fetchOffsets(
+    groupId: string,
+    partitions: readonly TopicPartitionsSelection[],
+    member: GroupMemberIdentity | null,
+    options: CallOptions = {},
+  ): Promise<CommittedOffset[]> {
+    const caller = member ?? { memberId: '', memberEpoch: 0 }
+    const request = { groupId, partitions: fromSelection(partitions), ...caller }
+    const response = await this.call(groupId, GroupsService.fetchOffsets, request, options)
+    return response.offsets.map(toCommitted)
+  }
+
+  /** Commits offsets, as a member or (while the group has none) from outside. One outcome for each, in order. */
+  async commitOffsets(
+    groupId: string,
+    offsets: readonly OffsetToCommit[],
+    member: GroupMemberIdentity | null,
+    options: CallOptions = {},
+  ): Promise<CommittedOffset[]> {
+    const caller = member ?? { memberId: '', memberEpoch: -1 }
+    const request = { groupId, offsets: offsets.map(fromOffset), ...caller }
+    const response = await this.call(groupId, GroupsService.commitOffsets, request, options)
+    return response.offsets.map(toCommitted)
   }
 
   async #coordinator(groupId: string, options: CallOptions): Promise<BrokerAddress> {

@@ -133,7 +133,11 @@ export function toCommitted(entry: stratalog.v1.CommittedOffset.$Properties): Co
 export function fromSelection(
   selection: readonly TopicPartitionsSelection[],
 ): stratalog.v1.TopicPartitions.$Properties[] {
-  return selection.map(({ topic, partitions }) => ({ topic, partitions: [...partitions] }))
+  return selection.map(({ topic, partitions, topicId }) => ({
+    topic,
+    partitions: [...partitions],
+    ...(topicId === undefined ? {} : { topicId }),
+  }))
 }
 
 /** Where offsets are put. */

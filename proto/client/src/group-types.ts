@@ -122,6 +122,15 @@ export interface CommittedOffset extends TopicPartition {
 export interface TopicPartitionsSelection {
   readonly topic: string
   readonly partitions: readonly number[]
+  /** 16 bytes; default: whatever topic has that name. */
+  readonly topicId?: Uint8Array | undefined
+}
+
+/** Who asks, when it is a member of the group: one that was fenced then learns it. */
+export interface GroupMemberIdentity {
+  readonly memberId: string
+  /** Of its last heartbeat. */
+  readonly memberEpoch: number
 }
 
 /** Where `resetOffsets` puts the offsets: see ResetOffsetsRequest in groups.proto. */

@@ -42,6 +42,7 @@ export type {
   GroupList,
   GroupListing,
   GroupMemberDescription,
+  GroupMemberIdentity,
   GroupMemberSubscription,
   GroupPartitionDescription,
   GroupState,

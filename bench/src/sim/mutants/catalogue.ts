@@ -185,7 +185,7 @@ export const MUTANTS: readonly Mutant[] = [
   plant(
     'follows-metadata-that-is-not-committed',
     'KAFKA-14996',
-    'controller/partition-replicated-log.ts',
+    'partition/partition-replicated-log.ts',
     'return this.#partition.committedEnd\n',
     'return this.#partition.bounds().logEndOffset\n',
     { faults: ['topics', 'topics', 'isolate', 'kill', 'transfer'] },

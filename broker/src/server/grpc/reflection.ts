@@ -13,6 +13,7 @@ const SCHEMA_FILES: readonly string[] = [
   'stratalog/v1/fetch.proto',
   'stratalog/v1/metadata.proto',
   'stratalog/v1/admin.proto',
+  'stratalog/v1/groups.proto',
   'grpc/health/v1/health.proto',
 ]
 

@@ -1,12 +1,13 @@
 /** Changing topics: requests become the controllers' commands; what is not given is filled in from the configuration. */
 import { AdminService, StratalogError, stratalog } from '@stratalog/proto'
 import type { ClusterView } from '../../cluster/cluster-view.ts'
+import { whenClusterIs } from '../../cluster/cluster-wait.ts'
 import { findTopic } from '../../controller/commands.ts'
 import type { Controller } from '../../controller/controller.ts'
 import type { TopicImage } from '../../controller/metadata-image.ts'
 import { describeTopicConfig, type TopicConfigSource } from '../../controller/topic-config.ts'
+import { SYSTEM_CLOCK } from '../../replication/tick-loop.ts'
 import type { GrpcServer } from '../grpc/grpc-server.ts'
-import { whenClusterIs } from './cluster-wait.ts'
 import type { TopicView } from './topic-view.ts'
 
 const { ConfigSource } = stratalog.v1
@@ -35,6 +36,7 @@ export function bindTopicAdmin(server: GrpcServer, options: AdminOptions): void 
   const led = ({ topicId, partitions }: TopicImage): Promise<boolean> =>
     whenClusterIs(
       cluster,
+      SYSTEM_CLOCK,
       () => partitions.every(({ partition }) => cluster.leaderOf(topicId, partition).leaderId !== null),
       LEADERS_TIMEOUT_MS,
     )

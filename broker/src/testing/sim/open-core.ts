@@ -2,6 +2,7 @@
 import { BrokerCore } from '../../broker-core.ts'
 import { beginRun } from '../../cluster/runs.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
+import { TEST_GROUPS } from '../group-settings.ts'
 import type { SimBroker } from './sim-broker.ts'
 import { METADATA_DIRECTORY, TOPICS_DIRECTORY } from './sim-folders.ts'
 import { peerAddressOf } from './sim-network.ts'
@@ -69,6 +70,7 @@ export async function openCore(
       catchUpBytesPerSecond: 100 * MEBIBYTE,
       retentionCheckMs: 60_000,
     },
+    groups: TEST_GROUPS,
     logger: {
       info: (fields, message) => broker.log('info', fields, message),
       warn: (fields, message) => broker.log('warn', fields, message),

@@ -11,6 +11,8 @@ export class HostClock {
   readonly #world: World
   #rate = 1
   #offsetMs = 0
+  /** How far it was set forward. */
+  #setMs = 0
   #sinceMs = 0
 
   constructor(world: World) {
@@ -18,7 +20,12 @@ export class HostClock {
   }
 
   nowMs(): number {
-    return START_MS + Math.floor(this.#offsetMs + (this.#world.now - this.#sinceMs) * this.#rate)
+    return START_MS + Math.floor(this.#setMs + this.monotonicMs())
+  }
+
+  /** What has passed since the beginning, by this clock. */
+  monotonicMs(): number {
+    return this.#offsetMs + (this.#world.now - this.#sinceMs) * this.#rate
   }
 
   /** From now on it shows `rate` ms for each that passes. */
@@ -38,6 +45,7 @@ export class HostClock {
     const delayOf = (ms: number): number => Math.max(1, Math.round(ms / this.#rate))
     return {
       nowMs: () => this.nowMs(),
+      monotonicMs: () => this.monotonicMs(),
       schedule: (delayMs, task) => process.after(delayOf(delayMs), task),
       every: (intervalMs, task) => {
         let cancel = (): void => undefined

@@ -34,6 +34,7 @@ export class SimNetwork {
     this.#peers = new SimPeerNetwork({
       clock: {
         nowMs: () => START_MS + world.now,
+        monotonicMs: () => world.now,
         schedule: (delayMs, task) => {
           let due = true
           world.after(Math.ceil(delayMs), () => {

@@ -1,7 +1,7 @@
-/** A partition as the metadata group's log. */
+/** A partition as the log that a state machine replicates: the metadata, or the groups. */
 import type { StratalogError } from '@stratalog/proto'
 import { readBatchHeader } from '@stratalog/proto/records'
-import type { Partition } from '../partition/partition.ts'
+import type { Partition } from './partition.ts'
 import type { Appending, LogRead, ReplicatedLog } from './replicated-log.ts'
 
 /** Long enough never to happen: whoever waits has a deadline of its own, and must hear what became of the batch. */

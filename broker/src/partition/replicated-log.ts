@@ -1,5 +1,6 @@
 /**
- * The port to the log that the metadata group replicates. The real one is a partition (partition-replicated-log.ts).
+ * The port to the log that a state machine follows and appends to: the metadata group, or a coordinator of groups. The real
+ * one is a partition (partition-replicated-log.ts).
  *
  * Offsets are ends (exclusive) unless said. What is committed never changes, on any broker.
  */

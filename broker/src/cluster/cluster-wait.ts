@@ -1,20 +1,22 @@
 /** Waits for the cluster to become what a caller is to find it as. */
-import type { ClusterView } from '../../cluster/cluster-view.ts'
+import type { Clock } from '../replication/tick-loop.ts'
+import type { ClusterView } from './cluster-view.ts'
 
 /** Resolves once `isSo`, looked at now and whenever the view changes; false when it is not within the time. */
 export function whenClusterIs(
   cluster: Pick<ClusterView, 'onChange'>,
+  clock: Pick<Clock, 'schedule'>,
   isSo: () => boolean,
   timeoutMs: number,
 ): Promise<boolean> {
   if (isSo()) return Promise.resolve(true)
   return new Promise((resolve) => {
     const finish = (outcome: boolean): void => {
-      clearTimeout(timer)
+      cancel()
       stopListening()
       resolve(outcome)
     }
-    const timer = setTimeout(() => finish(isSo()), timeoutMs)
+    const cancel = clock.schedule(timeoutMs, () => finish(isSo()))
     const stopListening = cluster.onChange(() => {
       if (isSo()) finish(true)
     })
