@@ -6,6 +6,7 @@
  */
 import { type Client, isStratalogError, StratalogError } from '@stratalog/client'
 import { type ConsumerBatch, createConsumer, type GroupSubscription } from '@stratalog/consumer'
+import type { TopicPartition } from '@stratalog/proto'
 import { withClient } from '../cluster/connect.ts'
 import { CommandError } from '../command-error.ts'
 import type { ConsumeOptions } from '../commands/consume.ts'
@@ -22,6 +23,7 @@ import { GroupEnd } from './group-end.ts'
 
 /** What is on the screen but not yet committed would come again after a crash: at most so much. */
 const COMMIT_INTERVAL_MS = 1000
+const NEWS_DELAY_MS = 50
 /** For output that is stuck when the command is to end. */
 const CLOSE_TIMEOUT_MS = 1000
 
@@ -162,7 +164,16 @@ function tellGroupNews(
   { committed }: GroupProgress,
 ): void {
   const { group } = subscription
-  subscription.on('assigned', (places) => say(`group ${group} gives ${formatPlaces(places)}\n`))
+  // Partitions that come within a moment, each when its leader has answered, are one piece of news.
+  let given: TopicPartition[] = []
+  subscription.on('assigned', (places) => {
+    if (given.length === 0) setTimeout(tellGiven, NEWS_DELAY_MS).unref()
+    given.push(...places)
+  })
+  const tellGiven = (): void => {
+    say(`group ${group} gives ${formatPlaces(given)}\n`)
+    given = []
+  }
   subscription.on('revoked', (places) => {
     if (!subscription.closed) say(`group ${group} takes back ${formatPlaces(places)}\n`)
   })
