@@ -11,6 +11,7 @@ export type CommandErrorCode =
   | 'FILE_UNREADABLE'
   | 'BROKER_EXITED'
   | 'UNHEALTHY'
+  | 'LAGGING'
   | 'NOT_A_SEGMENT'
   | 'SEGMENT_DAMAGED'
   | 'INTERRUPTED'

@@ -3,13 +3,10 @@
  */
 import { CommanderError } from 'commander'
 import { usageError } from './command-error.ts'
+import { endWithOutput } from './output/closed-output.ts'
 import { createProgram } from './program.ts'
 
-/** A reader that has seen enough (`| head`) is no failure. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit()
-  throw error
-})
+endWithOutput()
 
 const program = createProgram()
 try {

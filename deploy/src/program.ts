@@ -9,6 +9,7 @@ import { clusterCommand } from './commands/cluster.ts'
 import { consumeCommand } from './commands/consume.ts'
 import { demoCommand } from './commands/demo.ts'
 import { devCommand } from './commands/dev.ts'
+import { groupCommand } from './commands/group.ts'
 import { partitionCommand } from './commands/partition.ts'
 import { produceCommand } from './commands/produce.ts'
 import { segmentCommand } from './commands/segment.ts'
@@ -35,6 +36,7 @@ export function createProgram(): Command {
     topicCommand(),
     produceCommand(),
     consumeCommand(),
+    groupCommand(),
     clusterCommand(),
     partitionCommand(),
     segmentCommand(),

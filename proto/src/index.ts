@@ -7,6 +7,7 @@ export { ERRORS, type ErrorEntry, type ErrorName, type GrpcStatusName } from './
 export * from './ids.ts'
 export { InvariantError, invariant } from './invariant.ts'
 export { murmur2, partitionForKey } from './murmur2.ts'
+export { nearestName } from './nearest-name.ts'
 export {
   decodeStatusDetails,
   type ErrorDetailProperties,

@@ -5,8 +5,8 @@
  * reported at once, each naming where it was given.
  */
 import { readFileSync } from 'node:fs'
+import { nearestName } from '@stratalog/proto'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { nearestName } from '../controller/nearest-name.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import type { Setting } from './setting.ts'
 import { allSettings } from './setting-table.ts'

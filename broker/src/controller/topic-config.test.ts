@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nearestName } from './nearest-name.ts'
 import { checkTopicConfig, describeTopicConfig, resolveTopicConfig, TOPIC_CONFIG_KEYS } from './topic-config.ts'
 
 test('every default passes its own check', () => {
@@ -33,9 +32,4 @@ test('bad values name key, value and what is allowed', () => {
     assert.equal(error?.code, 'INVALID_CONFIG', value)
     assert.match(error.message, /retention\.ms .* integer from -1/)
   }
-})
-
-test('a misspelt name is recognised, an unlike one is not', () => {
-  assert.equal(nearestName('retention.mss', ['retention.ms', 'segment.ms']), 'retention.ms')
-  assert.equal(nearestName('completely-different', ['retention.ms', 'segment.ms']), null)
 })

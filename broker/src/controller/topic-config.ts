@@ -3,10 +3,9 @@
  *
  * Values travel and are stored as text, as they were given; `TopicConfig` is what they mean. Names are Kafka's.
  */
-import { StratalogError } from '@stratalog/proto'
+import { nearestName, StratalogError } from '@stratalog/proto'
 import { BATCH_BYTES_MAX } from '@stratalog/proto/records'
 import type { PartitionConfig } from '../partition/partition-config.ts'
-import { nearestName } from './nearest-name.ts'
 
 /** What a topic's configuration means to the broker. */
 export type TopicConfig = PartitionConfig

@@ -5,7 +5,7 @@ import type { ClusterDescription, PartitionCounts, QuorumDescription } from '@st
 import { CommandError } from '../command-error.ts'
 import type { ClusterOptions } from '../commands/shared-options.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
-import { printDone } from '../output/printer.ts'
+import { printDocument, printDone } from '../output/printer.ts'
 import { renderPairs, renderTable } from '../output/table.ts'
 import { REPLICA_COLUMNS, replicaCells } from '../partition/replica-table.ts'
 import { BROKER_COLUMNS, brokerCells } from './broker-table.ts'
@@ -14,7 +14,7 @@ import { withClient } from './connect.ts'
 /** `cluster info`. */
 export async function showCluster(options: ClusterOptions): Promise<void> {
   const cluster = await withClient(options, ({ admin }) => admin.describeCluster())
-  printDocument(cluster, renderCluster, options)
+  printDocument(cluster, renderCluster, options.output)
 }
 
 /** `cluster health`: throws `UNHEALTHY` with every problem when there is one. */
@@ -46,12 +46,7 @@ export async function checkHealth(options: ClusterOptions): Promise<void> {
 /** `cluster quorum`. */
 export async function showQuorum(options: ClusterOptions): Promise<void> {
   const quorum = await withClient(options, ({ admin }) => admin.describeQuorum())
-  printDocument(quorum, renderQuorum, options)
-}
-
-function printDocument<T>(data: T, render: (data: T) => string, { output }: ClusterOptions): void {
-  if (output === 'table') process.stdout.write(render(data))
-  else process.stdout.write(`${JSON.stringify(data, null, output === 'json' ? 2 : undefined)}\n`)
+  printDocument(quorum, renderQuorum, options.output)
 }
 
 function renderCluster(cluster: ClusterDescription): string {

@@ -3,7 +3,7 @@
  * back, not one per attempt.
  */
 import type { StratalogError } from '@stratalog/client'
-import type { Subscription } from '@stratalog/consumer'
+import type { GroupSubscription, Subscription } from '@stratalog/consumer'
 
 /**
  * Tells news of a subscription.
@@ -11,7 +11,7 @@ import type { Subscription } from '@stratalog/consumer'
  * @param onStalled called when no broker has said anything for the consumer's `stallTimeoutMs`.
  */
 export function tellConnectionNews(
-  subscription: Subscription,
+  subscription: Pick<Subscription, 'on'> | Pick<GroupSubscription, 'on'>,
   say: (line: string) => void,
   onStalled: (error: StratalogError) => void,
 ): void {

@@ -15,6 +15,7 @@ import { formatBytes, formatCount, formatDuration, formatRate } from '../output/
 import { type RecordFormat, recordFormat } from '../output/record-format.ts'
 import { ShutdownSignal } from '../shutdown-signal.ts'
 import { tellConnectionNews } from './connection-news.ts'
+import { planConsume } from './consume-request.ts'
 import { choosePartitions, planQueries, planRanges, type ReadRange, type ReadRequest } from './read-plan.ts'
 
 /** Counts and places of a run. */
@@ -26,7 +27,13 @@ interface ReadProgress {
 }
 
 /** Runs the command. Errors: `INTERRUPTED` (status 130) after Ctrl-C, with the places reached. */
-export async function runConsume(topic: string, options: ConsumeOptions): Promise<void> {
+export async function runConsume(topics: readonly string[], options: ConsumeOptions): Promise<void> {
+  const request = planConsume(topics, options)
+  if (request.kind === 'group') await (await import('./run-group-consume.ts')).runGroupConsume(request, options)
+  else await consumeTopic(request.topic, options)
+}
+
+async function consumeTopic(topic: string, options: ConsumeOptions): Promise<void> {
   const request: ReadRequest = {
     topic,
     from: parseRecordPosition('--from', options.from),

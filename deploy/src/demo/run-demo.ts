@@ -6,12 +6,13 @@ import { DevCluster } from '../cluster/dev-cluster.ts'
 import { waitForEnd } from '../cluster/run-dev.ts'
 import { CommandError } from '../command-error.ts'
 import type { DemoOptions } from '../commands/demo.ts'
+import { formatPartitions } from '../group/partition-selection.ts'
 import { formatBytes, formatCount, formatDuration, formatRate } from '../output/quantity.ts'
 import { renderTable } from '../output/table.ts'
 import { ShutdownSignal } from '../shutdown-signal.ts'
+import { FLIGHTS_GROUP, FlightReaders, type ReadResult } from './flight-readers.ts'
 import { FLIGHT_COUNT } from './flights.ts'
 import { FLIGHTS_TOPIC, type LoadResult, loadFlights } from './load-flights.ts'
-import { type ReadResult, readFlightsBack } from './read-flights.ts'
 
 /** Brokers of the demo: as many as a partition has copies. */
 const BROKER_COUNT = 3
@@ -27,13 +28,15 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   try {
     await using client = createClient({ bootstrap: cluster.bootstrap, clientId: 'stratalog-demo' })
     sayLoaded(await loadFlights(client, shutdown.signal))
-    sayRead(await readFlightsBack(client, shutdown.signal))
+    await using readers = await FlightReaders.join(cluster.bootstrap, shutdown.signal)
+    sayRead(await readers.readAll(client.admin, shutdown.signal))
+    sayNext(cluster.bootstrap)
+    readers.failed.catch((error: Error) => say(`a member of group ${FLIGHTS_GROUP} has ended: ${error.message}`))
+    await waitForEnd(cluster, shutdown, 'table')
   } catch (error) {
     if (shutdown.signal.aborted) return
     throw error
   }
-  sayNext(cluster.bootstrap)
-  await waitForEnd(cluster, shutdown, 'table')
   say('stopping; the data stays')
 }
 
@@ -61,32 +64,33 @@ function sayLoaded(result: LoadResult): void {
 }
 
 function sayRead(result: ReadResult): void {
-  const { recordCount, bytes, durationMs, counts, samples } = result
-  if (recordCount < FLIGHT_COUNT) {
-    const message = `only ${formatCount(recordCount)} of ${formatCount(FLIGHT_COUNT)} flights came back`
-    throw new CommandError('UNHEALTHY', message, `this is a defect: please report it with the broker's log`)
+  const { recordCount, bytes, durationMs, repeatedCount, resumed, shares, samples } = result
+  if (repeatedCount > 0 || (!resumed && recordCount < FLIGHT_COUNT)) {
+    const count = `${formatCount(recordCount)} of ${formatCount(FLIGHT_COUNT)} flights came back`
+    const message = repeatedCount > 0 ? `${count}, ${formatCount(repeatedCount)} of them again` : `only ${count}`
+    throw new CommandError('UNHEALTHY', message, `this is a defect: please report it with the brokers' logs`)
   }
+  const group = `group ${FLIGHTS_GROUP}, two members,`
   const rate = formatRate(recordCount, bytes, durationMs)
-  say(`read ${formatCount(recordCount)} back, ${formatBytes(bytes)}, in ${formatDuration(durationMs)}: ${rate}\n`)
-  const columns = [
-    { title: 'PARTITION', align: 'right' },
-    { title: 'RECORDS', align: 'right' },
-  ] as const
-  const rows = [...counts]
-    .sort(([a], [b]) => a - b)
-    .map(([partition, count]) => [String(partition), formatCount(count)])
+  const amount = `${formatCount(recordCount)}${resumed ? ' more' : ''}, ${formatBytes(bytes)}`
+  if (recordCount === 0) say(`${group} goes on where it was: it has read everything already\n`)
+  else say(`${group} read ${amount}, in ${formatDuration(durationMs)}: ${rate}; each came once\n`)
+  const columns = [{ title: 'MEMBER' }, { title: 'PARTITIONS' }, { title: 'RECORDS', align: 'right' }] as const
+  const rows = shares.map(({ name, partitions, recordCount: count }) => {
+    return [name, formatPartitions(partitions), formatCount(count)]
+  })
   say(renderTable(columns, rows))
-  say(`some of them:\n${samples.map((line) => `  ${line}`).join('\n')}\n`)
+  if (samples.length > 0) say(`some of them:\n${samples.map((line) => `  ${line}`).join('\n')}\n`)
 }
 
 function sayNext(bootstrap: string): void {
   const where = bootstrap === DEFAULT_BOOTSTRAP ? '' : ` --bootstrap ${bootstrap}`
-  say(`next, in another terminal:
+  say(`both members stay; look at them, and join them, from another terminal:
+  npx stratalog group describe ${FLIGHTS_GROUP} --watch${where}
+  npx stratalog consume ${FLIGHTS_TOPIC} --group ${FLIGHTS_GROUP} --follow${where}
+  npx stratalog consume ${FLIGHTS_TOPIC} --group my-group --count 5 --format '%p@%o %k %v\\n'${where}
+  echo hello | npx stratalog produce ${FLIGHTS_TOPIC}${where}
   npx stratalog topic describe ${FLIGHTS_TOPIC}${where}
-  npx stratalog consume ${FLIGHTS_TOPIC} --count 5 --format '%p@%o %k %v\\n'${where}
-  npx stratalog topic create greetings --partitions 1${where}
-  echo hello | npx stratalog produce greetings${where}
-  npx stratalog consume greetings --follow${where}
 stop with Ctrl-C; the data stays`)
 }
 

@@ -16,6 +16,10 @@ export class ChunkWriter {
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   #used = 0
   #full = false
+  /** Chunks that the stream has not written yet. */
+  #pendingCount = 0
+  #error: Error | null = null
+  #onWritten: () => void = () => {}
 
   constructor(stream: Writable) {
     this.#stream = stream
@@ -65,7 +69,24 @@ export class ChunkWriter {
     this.#full = false
   }
 
+  /** Resolves when everything has left the process. Rejects with the stream's error, such as EPIPE. */
+  async written(): Promise<void> {
+    this.flush()
+    while (this.#pendingCount > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onWritten = resolve
+      })
+    }
+    if (this.#error !== null) throw this.#error
+  }
+
   #write(chunk: Buffer): void {
-    if (!this.#stream.write(chunk)) this.#full = true
+    this.#pendingCount += 1
+    const hasRoom = this.#stream.write(chunk, (error) => {
+      this.#pendingCount -= 1
+      this.#error ??= error ?? null
+      if (this.#pendingCount === 0) this.#onWritten()
+    })
+    if (!hasRoom) this.#full = true
   }
 }

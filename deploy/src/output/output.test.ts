@@ -95,7 +95,9 @@ test('tables align and end lines without spaces', () => {
 test('quantities', () => {
   assert.deepEqual([0, 1023, 1536, 5 * 1024 ** 3].map(formatBytes), ['0 B', '1023 B', '1.5 KiB', '5.0 GiB'])
   assert.deepEqual([0, 999, 1234567].map(formatCount), ['0', '999', '1,234,567'])
-  assert.deepEqual([12, 12_340, 245_000].map(formatDuration), ['12 ms', '12.3 s', '4 min 5 s'])
+  const durations = [12, 999.7, 12_340, 59_960, 245_000, 12_000_000, 199_000_000]
+  const texts = ['12 ms', '1.0 s', '12.3 s', '1 min 0 s', '4 min 5 s', '3 h 20 min', '2 d 7 h']
+  assert.deepEqual(durations.map(formatDuration), texts)
   assert.equal(formatRate(1000, 1024, 500), '2,000 records/s, 2.0 KiB/s')
   const line = progressLine('sent', { recordCount: 10, bytes: 512, totalBytes: 1024 }, 1000)
   assert.equal(line, 'sent 10 records, 512 B of 1.0 KiB (50 %), 10 records/s, 512 B/s')

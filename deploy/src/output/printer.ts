@@ -34,6 +34,12 @@ export function printObject(pairs: readonly (readonly [string, string])[], data:
   else process.stdout.write(`${format === 'json' ? JSON.stringify(data, null, 2) : JSON.stringify(data)}\n`)
 }
 
+/** Prints one thing that has a page of its own: the page for people, one object for scripts. */
+export function printDocument<T>(data: T, render: (data: T) => string, format: OutputFormat): void {
+  if (format === 'table') process.stdout.write(render(data))
+  else process.stdout.write(`${JSON.stringify(data, null, format === 'json' ? 2 : undefined)}\n`)
+}
+
 /** Prints a sentence that says what was done; scripts get the object instead. */
 export function printDone(sentence: string, data: unknown, format: OutputFormat): void {
   if (format === 'table') process.stdout.write(`${sentence}\n`)

@@ -22,11 +22,19 @@ export function formatCount(count: number): string {
     .replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
-/** `850 ms`, `12.3 s`, `4 min 5 s`. */
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** `850 ms`, `12.3 s`, `4 min 5 s`, `3 h 20 min`, `2 d 7 h`. */
 export function formatDuration(durationMs: number): string {
-  if (durationMs < 1000) return `${Math.round(durationMs)} ms`
-  if (durationMs < 60_000) return `${(durationMs / 1000).toFixed(1)} s`
-  return `${Math.floor(durationMs / 60_000)} min ${Math.round((durationMs % 60_000) / 1000)} s`
+  if (durationMs < 999.5) return `${Math.round(durationMs)} ms`
+  if (durationMs < 59_950) return `${(durationMs / 1000).toFixed(1)} s`
+  const wholeMs = Math.round(durationMs / 1000) * 1000
+  const part = (unitMs: number, ofMs: number): number => Math.floor((wholeMs % ofMs) / unitMs)
+  if (wholeMs < HOUR_MS) return `${part(MINUTE_MS, HOUR_MS)} min ${part(1000, MINUTE_MS)} s`
+  if (wholeMs < DAY_MS) return `${part(HOUR_MS, DAY_MS)} h ${part(MINUTE_MS, HOUR_MS)} min`
+  return `${Math.floor(wholeMs / DAY_MS)} d ${part(HOUR_MS, DAY_MS)} h`
 }
 
 /** `12,345 records/s, 1.2 MiB/s`; an empty run counts as one millisecond. */

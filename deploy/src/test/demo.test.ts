@@ -19,16 +19,26 @@ test('the demo loads once, reads back, and keeps its data from one start to the 
   assert.match(text, /created topic flights with 6 partitions/)
   assert.match(text, /loaded 20,000 flights/)
   assert.match(text, /acknowledged as fsynced/)
-  assert.match(text, /read 20,000 back/)
+  assert.match(text, /group flight-readers, two members, read 20,000, .*; each came once/)
+  const shares = [...text.matchAll(/^reader-[12] +([-,0-9]+) +([0-9,]+)$/gm)].map(([, , count]) => count ?? '')
+  assert.equal(shares.length, 2)
+  assert.equal(
+    shares.reduce((sum, count) => sum + Number(count.replaceAll(',', '')), 0),
+    20_000,
+  )
   const bootstrap = /serves at (\S+)/.exec(text)?.[1] ?? ''
   const { stdout } = await runCommand(['consume', 'flights', '--count', '2', '--format', '%k\n'], { bootstrap })
   assert.match(String(stdout), /^[A-Z]{3}\n[A-Z]{3}\n$/)
+  const described = String((await runCommand(['group', 'describe', 'flight-readers'], { bootstrap })).stdout)
+  assert.match(described, /^state: +stable$/m)
+  assert.match(described, /^members: +2$/m)
+  await runCommand(['produce', 'flights'], { bootstrap, input: 'one more\n' })
   await stop(first, 'SIGINT')
 
   const second = startCommand(['demo'], { env: { STRATALOG_DEMO_DATA: folder.path, STRATALOG_DEMO_PORT: '0' } })
   const again = await waitForOutput(second, /stop with Ctrl-C/)
   assert.match(again, /topic flights is loaded already: nothing was sent/)
-  assert.match(again, /read 20,000 back/)
+  assert.match(again, /two members, (goes on where it was|read 1 more)/)
 
   const third = await runCommand(args)
   assert.equal(third.status, 75)
