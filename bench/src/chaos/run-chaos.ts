@@ -46,7 +46,7 @@ export interface ChaosOptions {
 }
 
 /** Longest time in which a cluster recovers from any fault, ms: the limit of a run unless it says otherwise. */
-export const HEALTH_TIMEOUT_MS = 60_000
+export const HEALTH_TIMEOUT_MS = 180_000
 const RECORD_BYTES_MAX = 64 * 1024
 /** Segments are checked all the time: a flipped bit must be found before the next fault. */
 const SCRUB_SETTINGS = { 'log.scrub.interval.ms': '2000', 'log.scrub.bytes.per.second': String(20 * 1024 * 1024) }
