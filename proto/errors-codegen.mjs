@@ -4,7 +4,7 @@
 export function renderErrorCodes(json) {
   const rows = JSON.parse(json).map(
     (e) =>
-      `  ${e.name}: {\n    code: ${e.code},\n    scope: '${e.scope}',\n    grpcStatus: '${e.grpcStatus}',\n    retriable: ${e.retriable},\n    text: ${quote(e.text)},\n    whatToDo: ${wrap(e.whatToDo)},\n  },`,
+      `  ${e.name}: {\n    code: ${e.code}, scope: '${e.scope}', grpcStatus: '${e.grpcStatus}', retriable: ${e.retriable},\n    text: ${quote(e.text)},\n    whatToDo: ${wrap(e.whatToDo)},\n  },`,
   )
   return `// Generated from proto/errors.json by proto/generate.mjs; do not edit.
 

@@ -1,5 +1,6 @@
 /** `pnpm bench`: runs a scenario, prints its table and leaves its JSON in the output folder. */
 import { Command } from 'commander'
+import { groupsCommand } from './groups/groups-command.ts'
 import { idleCommand } from './idle/idle-command.ts'
 import { latencyCommand } from './latency/latency-command.ts'
 import { replicatedCommand } from './replicated/replicated-command.ts'
@@ -12,5 +13,6 @@ await new Command('bench')
   .addCommand(replicatedCommand())
   .addCommand(latencyCommand())
   .addCommand(idleCommand())
+  .addCommand(groupsCommand())
   .addCommand(restartCommand())
   .parseAsync()

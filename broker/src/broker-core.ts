@@ -84,6 +84,7 @@ export class BrokerCore {
       peers: () => network,
       leaders: this.#leaders,
       process: options.process,
+      problems: () => this.groups.coordinator.problems(),
     })
     this.#directory = new BrokerDirectory({
       brokerId,
@@ -100,16 +101,7 @@ export class BrokerCore {
       isUpAs: (id, run) => this.#desk.isUpAs(id, run),
       onChange: () => this.#onMetadata(),
     })
-    this.groups = new GroupService({
-      ...options,
-      ...options.groups,
-      brokerId,
-      controller: () => this.controller,
-      image,
-      registry: this.registry,
-      cluster: this.status,
-      peers: () => network,
-    })
+    this.groups = this.#newGroups()
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
@@ -261,6 +253,20 @@ export class BrokerCore {
       this.#news.began(this.#entryOf(partition))
       this.#reconciler.consider(partition)
     }
+  }
+
+  #newGroups(): GroupService {
+    const options = this.#options
+    return new GroupService({
+      ...options,
+      ...options.groups,
+      brokerId: this.environment.brokerId,
+      controller: () => this.controller,
+      image: () => this.image,
+      registry: this.registry,
+      cluster: this.status,
+      peers: () => options.network,
+    })
   }
 
   #newEnvironment(groupStates: GroupStateStore): PartitionEnvironment {

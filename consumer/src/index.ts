@@ -24,7 +24,7 @@ export type {
   RetryPolicy,
   RunOptions,
 } from './group/run/run-options.ts'
-export type { GroupStart, SubscribeOptions } from './group/subscribe-options.ts'
+export type { GroupStart, PositionControl, SubscribeOptions } from './group/subscribe-options.ts'
 export type { BatchIterator, PartitionStream, RecordIterator } from './iterators.ts'
 export type { ConsumerOptions, DeserializationPolicy, OutOfRangePolicy } from './options.ts'
 export type {

@@ -201,7 +201,8 @@ export abstract class Reading<K, V, Events extends SubscriptionEvents & Record<k
   /** The partition of that name. Errors: INVALID_REQUEST. */
   protected find(place: TopicPartition): PartitionState {
     const { topic, partition } = place
-    const found = this.core.partitions.find((state) => state.topic === topic && state.partition === partition)
+    // The last one: a topic that was created anew may be here twice for a moment.
+    const found = this.core.partitions.findLast((state) => state.topic === topic && state.partition === partition)
     if (found === undefined) throw invalid(`partition ${partition} of topic ${topic} is not assigned`)
     return found
   }

@@ -40,6 +40,8 @@ export interface ClusterStatusOptions {
   readonly peers: () => Peers
   readonly leaders: LeaderTable
   readonly process: () => ProcessFacts
+  /** What else is wrong with this broker, each a sentence. */
+  readonly problems: () => readonly string[]
 }
 
 const REPORT_REQUEST = 'broker-report'
@@ -66,7 +68,7 @@ export class ClusterStatus implements ClusterView {
   handlers(): Array<readonly [kind: string, handler: RequestHandler]> {
     const { registry, image } = this.#options
     return [
-      [REPORT_REQUEST, async () => json(reportBroker(registry, this.#options.process()))],
+      [REPORT_REQUEST, async () => json(this.#ownReport())],
       [
         LED_REQUEST,
         async (body) => {
@@ -135,14 +137,12 @@ export class ClusterStatus implements ClusterView {
   }
 
   async brokerStatuses(): Promise<readonly BrokerStatus[]> {
-    const { registry, brokerId: self } = this.#options
+    const { brokerId: self } = this.#options
     const brokers = [...this.liveness()].sort(([a], [b]) => a - b)
     return await Promise.all(
       brokers.map(async ([brokerId, liveness]) => {
         const report =
-          brokerId === self
-            ? reportBroker(registry, this.#options.process())
-            : await this.#ask<BrokerReport>(brokerId, REPORT_REQUEST, null)
+          brokerId === self ? this.#ownReport() : await this.#ask<BrokerReport>(brokerId, REPORT_REQUEST, null)
         return { brokerId, ...liveness, report }
       }),
     )
@@ -183,6 +183,11 @@ export class ClusterStatus implements ClusterView {
     const answer = controllerId === null ? null : await this.#ask<QuorumStatus>(controllerId, QUORUM_REQUEST, null)
     if (answer === null) throw new StratalogError('LEADER_NOT_AVAILABLE', 'no leader of the controllers answers')
     return answer
+  }
+
+  #ownReport(): BrokerReport {
+    const { registry, process, problems } = this.#options
+    return reportBroker(registry, process(), problems())
   }
 
   #ownQuorum(): QuorumStatus {

@@ -21,8 +21,12 @@ const PROBLEMS_TOLD_MAX = 100
 /** What of a report the partitions do not say. */
 export type ProcessFacts = Pick<BrokerReport, 'isStopping' | 'pid' | 'version' | 'startedAtMs'>
 
-/** This broker's report. */
-export function reportBroker(registry: PartitionRegistry, facts: ProcessFacts): BrokerReport {
+/** This broker's report. @param others problems beside those of the partitions, each a sentence. */
+export function reportBroker(
+  registry: PartitionRegistry,
+  facts: ProcessFacts,
+  others: readonly string[] = [],
+): BrokerReport {
   const problems: string[] = []
   let problemCount = 0
   const tell = (problem: string): void => {
@@ -31,6 +35,7 @@ export function reportBroker(registry: PartitionRegistry, facts: ProcessFacts): 
   for (const { topic, partition, error } of registry.problems()) {
     tell(`partition ${topic}-${partition} is not served: ${error.code}: ${error.message}`)
   }
+  for (const problem of others) tell(problem)
   let leaderCount = 0
   let replicaCount = 0
   let logBytes = 0

@@ -11,7 +11,7 @@
  * fold has reached what the log held when it took the lead, it builds them from the rows, and answers.
  * What cannot be folded ends it for good, with STORAGE_ERROR to clients. Owner: the group coordinator.
  */
-import { StratalogError } from '@stratalog/proto'
+import { InvariantError, StratalogError } from '@stratalog/proto'
 import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import { CommittedFold } from './committed-fold.ts'
@@ -34,6 +34,8 @@ export interface CoordinatorPartitionOptions {
   readonly clock: Clock
   /** As of now. */
   readonly topics: () => Topics
+  /** An invariant is broken: the broker must stop. */
+  readonly onFatal: (error: unknown) => void
   readonly logger: PartitionLogger
 }
 
@@ -78,6 +80,12 @@ export class CoordinatorPartition {
     return partition
   }
 
+  /** Why it keeps groups no more, for operators; null while it does. */
+  get problem(): string | null {
+    const state = this.#state
+    return state.kind === 'ended' && state.error.code !== 'SHUTTING_DOWN' ? state.error.message : null
+  }
+
   /** Whether this broker leads and builds the groups. */
   get isLoading(): boolean {
     return this.#state.kind === 'loading'
@@ -89,16 +97,16 @@ export class CoordinatorPartition {
   }
 
   /**
-   * Runs a command on the groups; resolves when it is committed.
+   * Runs a command on a group; resolves when it is committed.
    *
    * Errors: the command's; NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, OVERLOADED, STORAGE_ERROR, SHUTTING_DOWN. With
    * NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS it may have been committed, or may be yet.
    */
-  run<Response>(command: ShardCommand<Response>): Promise<Response> {
+  run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
     const state = this.#state
     switch (state.kind) {
       case 'leading':
-        return state.led.run(command)
+        return state.led.run(groupId, command)
       case 'loading':
         return Promise.reject(this.#loadInProgress())
       case 'following':
@@ -191,7 +199,8 @@ export class CoordinatorPartition {
   }
 
   #fail(error: unknown): void {
-    const { topic, partition } = this.#options
+    const { topic, partition, onFatal } = this.#options
+    if (error instanceof InvariantError) onFatal(error)
     const where = `${topic}-${partition}`
     const text = `the groups of ${where} cannot be kept: ${error instanceof Error ? error.message : error}`
     this.#options.logger.error({ ...this.#name, err: error }, 'the groups of a partition cannot be kept any more')

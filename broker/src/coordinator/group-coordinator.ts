@@ -5,7 +5,7 @@
  * A group is kept in the partition that its id hashes to, and the leader of that partition is its coordinator.
  * Owner: the broker's core, which says what is hosted, and gives the topics.
  */
-import { InvariantError, partitionForKey, StratalogError } from '@stratalog/proto'
+import { partitionForKey, StratalogError } from '@stratalog/proto'
 import { SerialQueue } from '../log/serial-queue.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionLogger } from '../partition/partition-types.ts'
@@ -27,7 +27,7 @@ export interface GroupCoordinatorOptions {
   readonly checkpointBytesMin: number
   readonly clock: Clock
   readonly logger: PartitionLogger
-  /** What is stored cannot be read any more: the broker must stop. */
+  /** What is stored cannot be read any more, or an invariant is broken: the broker must stop. */
   readonly onFatal: (error: unknown) => void
 }
 
@@ -99,7 +99,7 @@ export class GroupCoordinator {
   run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
     const partition = this.partitionOf(groupId)
     const hosted = partition === null ? undefined : this.#hosted.get(partition)
-    return hosted === undefined ? Promise.reject(this.#notHere(partition)) : hosted.coordinator.run(command)
+    return hosted === undefined ? Promise.reject(this.#notHere(partition)) : hosted.coordinator.run(groupId, command)
   }
 
   /** What a look at the groups brings, once it is committed. Errors: as {@link run}. */
@@ -118,6 +118,11 @@ export class GroupCoordinator {
   /** Partitions whose groups this broker coordinates as soon as it has built them. */
   loadingPartitions(): number[] {
     return [...this.#hosted].filter(([, { coordinator }]) => coordinator.isLoading).map(([partition]) => partition)
+  }
+
+  /** What is wrong with what is hosted, each a sentence. */
+  problems(): string[] {
+    return [...this.#hosted.values()].flatMap(({ coordinator }) => coordinator.problem ?? [])
   }
 
   /** Coordinates nothing any more; what is under way is answered with SHUTTING_DOWN. */
@@ -144,7 +149,7 @@ export class GroupCoordinator {
   }
 
   async #open({ topic, topicId }: Hosting, partition: number, source: Partition): Promise<void> {
-    const { config, checkpointBytesMin, clock, logger, store } = this.#options
+    const { config, checkpointBytesMin, clock, logger, store, onFatal } = this.#options
     const coordinator = await CoordinatorPartition.open({
       topic,
       partition,
@@ -154,6 +159,7 @@ export class GroupCoordinator {
       checkpointBytesMin,
       clock,
       topics: () => this.#topics,
+      onFatal,
       logger,
     })
     this.#hosted.set(partition, { source, coordinator })
@@ -176,6 +182,6 @@ export class GroupCoordinator {
   }
 
   readonly #fatal = (error: unknown): void => {
-    if (error instanceof InvariantError || !this.#closed) this.#options.onFatal(error)
+    this.#options.onFatal(error)
   }
 }

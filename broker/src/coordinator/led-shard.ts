@@ -68,7 +68,7 @@ export class LedShard {
   }
 
   /** Runs a command; resolves when what it saw and did is committed. Errors: the command's, OVERLOADED, those of an end. */
-  async run<Response>(command: ShardCommand<Response>): Promise<Response> {
+  async run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
     const { pendingBytes } = this.#appender
     if (pendingBytes > PENDING_BYTES_MAX) {
       const text = `${pendingBytes} bytes of this coordinator wait to be committed; the limit is ${PENDING_BYTES_MAX}`
@@ -79,7 +79,7 @@ export class LedShard {
       await this.#appender.append([])
       throw result
     }
-    for (const event of result.events) this.#options.logger.info({}, event)
+    this.#tell(groupId, result.events)
     await this.#appender.append(result.records)
     return result.response
   }
@@ -109,9 +109,13 @@ export class LedShard {
 
   #carryOut(changes: readonly GroupChange[]): void {
     for (const { groupId, records, events } of changes) {
-      for (const event of events) this.#options.logger.info({ group: groupId }, event)
+      this.#tell(groupId, events)
       // One that fails ends the shard; nobody waits for it here.
       this.#appender.append(records).catch(() => undefined)
     }
+  }
+
+  #tell(group: string, events: readonly string[]): void {
+    for (const event of events) this.#options.logger.info({ group }, event)
   }
 }

@@ -37,7 +37,8 @@ export class GroupHosting {
   readonly #view = new TopicsView()
   readonly #stops: ReadonlyArray<() => void>
   #image: MetadataImage | null = null
-  #askedAtMs = Number.NEGATIVE_INFINITY
+  /** Set for a while after the controllers were asked for copies; then it is looked again. */
+  #cancelNextLook: (() => void) | null = null
 
   /** Begins; the registry has opened what the image says. */
   constructor(options: GroupHostingOptions) {
@@ -53,6 +54,7 @@ export class GroupHosting {
 
   close(): void {
     for (const stop of this.#stops) stop()
+    this.#cancelNextLook?.()
   }
 
   #look(): void {
@@ -84,7 +86,7 @@ export class GroupHosting {
   /** A topic that was made while few brokers were up gets its copies once there are more. The controllers' leader sees to it. */
   #raiseCopies(): void {
     const { controller, cluster, clock, logger } = this.#options
-    if (!controller.isLeader) return
+    if (!controller.isLeader || this.#cancelNextLook !== null) return
     const topic = controller.image.topicsByName.get(OFFSETS_TOPIC)
     if (topic === undefined) return
     const brokers = [...cluster.liveness().values()]
@@ -92,9 +94,10 @@ export class GroupHosting {
       ({ isUp, isDrained, isDecommissioning }) => isUp && !isDrained && !isDecommissioning,
     )
     if (!lacksCopies(topic, eligible.length)) return
-    const nowMs = clock.monotonicMs()
-    if (nowMs - this.#askedAtMs < COPIES_INTERVAL_MS) return
-    this.#askedAtMs = nowMs
+    this.#cancelNextLook = clock.schedule(COPIES_INTERVAL_MS, () => {
+      this.#cancelNextLook = null
+      this.#raiseCopies()
+    })
     controller.ensureOffsetsTopic(topic.partitions.length).catch((error: unknown) => {
       if (isStratalogError(error) && error.retriable) return
       logger.warn({ topic: OFFSETS_TOPIC, err: error }, 'more copies could not be asked for')

@@ -48,7 +48,12 @@ async function commit(
   memberEpoch: number,
   offsets: stratalog.v1.CommittedOffset.$Properties[],
 ): Promise<(number | string)[]> {
-  const answer = await client.call(GroupsService.commitOffsets, { groupId: GROUP, memberId: 'm1', memberEpoch, offsets })
+  const answer = await client.call(GroupsService.commitOffsets, {
+    groupId: GROUP,
+    memberId: 'm1',
+    memberEpoch,
+    offsets,
+  })
   return answer.offsets.map(({ offset, error }) => error?.reason ?? offset!)
 }
 
@@ -107,7 +112,10 @@ test('a member joins, is given the partitions, commits, and the offsets are ther
 test('a group is described: members, owners, lag in records and time, and why it does not move', async (t) => {
   const { client } = await start(t)
   await client.call(AdminService.createTopic, { name: 'orders', partitionCount: 2 })
-  const records = Array.from({ length: 4 }, (_, i) => ({ value: Buffer.from(`${i}`), timestampMs: Date.now() - 60_000 }))
+  const records = Array.from({ length: 4 }, (_, i) => ({
+    value: Buffer.from(`${i}`),
+    timestampMs: Date.now() - 60_000,
+  }))
   await client.call(ProduceService.produceRecords, { topic: 'orders', partition: 0, records })
   await findCoordinator(client)
   const { memberEpoch } = await beat(client, {
@@ -139,9 +147,7 @@ test('a group is described: members, owners, lag in records and time, and why it
     ],
   )
   assert.ok(partitions[0]!.lagMs! >= 60_000 && partitions[0]!.lagMs! < 120_000, `lag is ${partitions[0]!.lagMs} ms`)
-  assert.deepEqual(reasons, [
-    'Partition orders-1 is committed at offset 9, which is out of range: the log has 0 to 0.',
-  ])
+  assert.deepEqual(reasons, ['Partition orders-1 is committed at offset 9, which is out of range: the log has 0 to 0.'])
   await beat(client, { memberEpoch: -1 })
   const left = await client.call(GroupsService.describeGroup, { groupId: GROUP })
   assert.deepEqual(left.reasons, ['The group has no members.'])
@@ -207,7 +213,8 @@ test('what cannot be is refused with its name, and nothing breaks', async (t) =>
     assert.equal((await client.failure(GroupsService.fetchOffsets, { groupId })).code, 'INVALID_GROUP_ID')
     assert.equal((await client.failure(GroupsService.describeGroup, { groupId })).code, 'INVALID_GROUP_ID')
   }
-  const refused = (request: Beat) => client.failure(GroupsService.heartbeat, { groupId: GROUP, memberId: 'm1', ...request })
+  const refused = (request: Beat) =>
+    client.failure(GroupsService.heartbeat, { groupId: GROUP, memberId: 'm1', ...request })
   const subscribing = (subscription: stratalog.v1.GroupSubscription.$Properties) =>
     refused({ memberEpoch: 0, subscription, owned: {} })
   const tooMany = await subscribing({ topics: Array.from({ length: 10_001 }, (_, i) => `t-${i}`) })
@@ -220,8 +227,13 @@ test('what cannot be is refused with its name, and nothing breaks', async (t) =>
   assert.equal((await refused({ memberEpoch: 3 })).code, 'UNKNOWN_MEMBER_ID')
   assert.equal((await refused({ memberEpoch: -3 })).code, 'INVALID_REQUEST')
   assert.equal(
-    (await refused({ memberEpoch: 0, subscription: { topics: ['orders'] }, owned: { partitions: [{ partitions: [0] }] } }))
-      .code,
+    (
+      await refused({
+        memberEpoch: 0,
+        subscription: { topics: ['orders'] },
+        owned: { partitions: [{ partitions: [0] }] },
+      })
+    ).code,
     'INVALID_REQUEST',
   )
   const { memberEpoch } = await beat(client, { memberEpoch: 0, subscription: { topics: ['orders'] }, owned: {} })

@@ -6,7 +6,8 @@
  */
 import { StratalogError } from '@stratalog/proto'
 import { encodeLeaderChange, readBatchHeader, stampBatch } from '@stratalog/proto/records'
-import type { Appending, LogRead, ReplicatedLog } from '../partition/replicated-log.ts'
+import type { CoordinatorLog } from '../coordinator/coordinator-log.ts'
+import type { Appending, LogRead } from '../partition/replicated-log.ts'
 
 interface Held {
   readonly endOffset: number
@@ -89,7 +90,7 @@ export class MemoryLogCluster {
 }
 
 /** See the file's header. */
-export class MemoryReplicatedLog implements ReplicatedLog {
+export class MemoryReplicatedLog implements CoordinatorLog {
   readonly #cluster: MemoryLogCluster
   readonly #brokerId: number
   readonly #listeners = new Set<() => void>()
@@ -97,6 +98,10 @@ export class MemoryReplicatedLog implements ReplicatedLog {
   #isBehind = false
   /** What a follower that is behind has seen. */
   #seenEnd = 0
+  /** First offset that can be read here; a test moves it as a leader does that has nothing older. */
+  logStartOffset = 0
+  /** Refuses what is appended, as a disk does that is full; what is under way goes on. */
+  refusal: StratalogError | null = null
   /** Reads so far. */
   readCount = 0
 
@@ -143,6 +148,7 @@ export class MemoryReplicatedLog implements ReplicatedLog {
   }
 
   append(batch: Buffer): Appending {
+    if (this.refusal !== null) return { place: null, committed: Promise.reject(this.refusal) }
     if (this.isLeader) return this.#cluster.append(batch)
     return { place: null, committed: Promise.reject(new StratalogError('NOT_LEADER_OR_FOLLOWER')) }
   }
@@ -150,6 +156,7 @@ export class MemoryReplicatedLog implements ReplicatedLog {
   async read(from: number, maxBytes: number): Promise<LogRead> {
     this.readCount++
     if (this.#failure !== null) throw this.#failure
+    if (from < this.logStartOffset) throw new StratalogError('OFFSET_OUT_OF_RANGE')
     const chunks: Buffer[] = []
     let bytes = 0
     let nextOffset = from
@@ -164,6 +171,11 @@ export class MemoryReplicatedLog implements ReplicatedLog {
       bytes += batch.length
     }
     return { chunks, nextOffset }
+  }
+
+  async trimTo(offset: number): Promise<void> {
+    this.logStartOffset = Math.max(this.logStartOffset, offset)
+    this.notify()
   }
 
   onAdvance(listener: () => void): () => void {

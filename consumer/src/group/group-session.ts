@@ -28,7 +28,7 @@ import { type CommitOutcome, OffsetCommitter, type PartitionCommit } from './off
 import type { HandedOut, OffsetTracker } from './offset-tracker.ts'
 import { ProcessingWatch } from './processing-watch.ts'
 import { type LocatedPartition, StartOffsets } from './start-offsets.ts'
-import type { ResolvedSubscribeOptions } from './subscribe-options.ts'
+import type { PositionControl, ResolvedSubscribeOptions } from './subscribe-options.ts'
 
 /** For a commit that nobody waits for: the next one comes anyway. */
 const INTERVAL_COMMIT_TIMEOUT_MS = 5_000
@@ -45,6 +45,8 @@ export interface GroupSessionOptions {
   readonly core: SubscriptionState
   readonly fetcher: Fetcher
   readonly tell: EmitEvent<GroupSubscriptionEvents>
+  /** For `onAssigned`. */
+  readonly control: PositionControl
   /** The core has no such partition any more. */
   readonly onRemoved: (state: PartitionState) => void
   /** The session is over with an error. */
@@ -128,12 +130,14 @@ export class GroupSession<K, V> {
     return this.#roster.values()
   }
 
-  /** The partition of that name, as long as it is not on its way to others. */
+  /** The partition of that name; null when it is not the member's. */
   find({ topic, partition }: TopicPartition): GroupPartition | null {
+    let found: GroupPartition | null = null
+    // Of a topic that was created anew, the old one may be on its way out.
     for (const each of this.#roster.values()) {
-      if (each.place.topic === topic && each.place.partition === partition) return each
+      if (each.place.topic === topic && each.place.partition === partition) found = each
     }
-    return null
+    return found
   }
 
   /** The partition that is read with this state. */
@@ -141,9 +145,10 @@ export class GroupSession<K, V> {
     return this.#byState.get(state) ?? null
   }
 
-  /** Begins to join. Errors: network errors. */
-  async begin(signal: AbortSignal | undefined): Promise<void> {
-    await this.#starts.begin(signal)
+  /** Begins to join. Errors: CANCELLED; network errors that last for `timeoutMs`. */
+  async begin(timeoutMs: number): Promise<void> {
+    await this.#starts.begin(timeoutMs, this.#ending.signal)
+    if (this.#ending.signal.aborted) return
     const { options } = this.#options
     this.watch.start()
     if (options.autoCommit) {
@@ -173,6 +178,15 @@ export class GroupSession<K, V> {
       this.#options.core.halt(state)
     }
     return entry
+  }
+
+  /** A seek has moved the partition. */
+  moved(state: PartitionState, offset: number): void {
+    const partition = this.#byState.get(state)
+    if (partition === undefined) return
+    const start = { offset, leaderEpoch: -1 }
+    if (partition.tracker === null) partition.begin(state, start, () => this.#onSettled(partition))
+    else partition.tracker.rewind(start)
   }
 
   /** The application goes on: what it has left behind counts as processed. */
@@ -317,9 +331,14 @@ export class GroupSession<K, V> {
       const state = core.add({ ...partition.place, offset, endOffset: null, bounds, lastEpoch: leaderEpoch })
       core.halt(state)
       this.#byState.set(state, partition)
-      partition.begin(state, start, () => this.#onSettled(partition))
       partition.committed = committed
-      if (error !== null) core.fail(state, error)
+      if (error === null) {
+        partition.begin(state, start, () => this.#onSettled(partition))
+      } else {
+        // Nothing is known to commit, until a seek.
+        partition.state = state
+        core.fail(state, error)
+      }
       if (planned !== null && planned.reset !== null) {
         tell('reset', { ...partition.name, from: planned.reset.from, to: offset, error: planned.reset.error })
       }
@@ -338,7 +357,7 @@ export class GroupSession<K, V> {
         if (partitions.length === 0) return
         for (const partition of partitions) partition.announced = true
         const names = partitions.map(({ name }) => name)
-        await options.hooks.onAssigned?.(names)
+        await options.hooks.onAssigned?.(names, this.#options.control)
         for (const { state, leaving } of partitions) if (state !== null && !leaving.aborted) core.proceed(state)
         tell('assigned', names)
       })
@@ -443,15 +462,23 @@ export class GroupSession<K, V> {
       client.options.logger.warn({ group: options.group, memberId: this.memberId, ...event }, 'a handler hangs')
       tell('handlerStalled', event)
     }
-    if (options.onStalled !== 'leave') return
-    const partitions = [...new Set(stalled.map(([partition]) => partition))]
+    if (options.onStalled === 'leave') void this.#stepAside(stalled)
+  }
+
+  /** Leaves the group until what hangs is done with; what was processed before it is committed first. */
+  async #stepAside(stalled: readonly (readonly [GroupPartition, HandedOut])[]): Promise<void> {
+    const { autoCommit, maxProcessingTimeMs } = this.#options.options
+    const suspects = [...new Set(stalled.map(([partition]) => partition))]
+    if (autoCommit) await this.commitProcessed(suspects, INTERVAL_COMMIT_TIMEOUT_MS)
+    const hanging = stalled.filter(([{ tracker, gone }, entry]) => tracker?.inHand.has(entry) && !gone.aborted)
+    const [first] = hanging
+    if (first === undefined || this.#ending.signal.aborted) return
+    const partitions = [...new Set(hanging.map(([partition]) => partition))]
     for (const { tracker } of partitions) if (tracker !== null) this.#stuck.add(tracker)
-    const [[{ name }, entry]] = stalled as [readonly [GroupPartition, HandedOut]]
-    const text = `the handler has been at offset ${entry.offset} of ${name.topic}-${name.partition} for ${options.maxProcessingTimeMs} ms`
-    const reason = new StratalogError('STALLED', text, {
-      ...name,
-      hint: 'Raise maxProcessingTimeMs, or find out what it waits for.',
-    })
+    const [{ name }, { offset }] = first
+    const text = `a handler has been at offset ${offset} of ${name.topic}-${name.partition} for ${maxProcessingTimeMs} ms`
+    const hint = 'Find out what the handler waits for, or raise maxProcessingTimeMs.'
+    const reason = new StratalogError('STALLED', text, { ...name, hint })
     const places = partitions.map(({ place }) => place)
     this.#member.dispatch((membership, nowMs) => membership.stepAside(places, reason, nowMs))
   }

@@ -55,6 +55,7 @@ export class GroupSubscription<K = Buffer, V = Buffer> extends Reading<K, V, Gro
       fetcher: this.fetcher,
       // The events of every subscription are among those of a group's.
       tell: this.tell as EmitEvent<GroupSubscriptionEvents>,
+      control: this,
       onRemoved: (state) => this.delivery.forget(state),
       onFailed: (error) => this.end(error),
     })
@@ -75,20 +76,21 @@ export class GroupSubscription<K = Buffer, V = Buffer> extends Reading<K, V, Gro
     this.fetcher.start()
     let timer: NodeJS.Timeout | undefined
     try {
-      await session.begin(signal)
+      await session.begin(timeoutMs)
       const timedOut = new Promise<'late'>((resolve) => {
         timer = setTimeout(() => resolve('late'), timeoutMs)
       })
       const outcome = await Promise.race([session.joined, session.over, timedOut])
       if (this.#failure !== null) throw this.#failure
-      if (signal?.aborted) throw abortError(signal)
-      if (this.closed) throw new StratalogError('CLIENT_CLOSED', 'the subscription was closed while it joined')
+      if (this.closed) throw new StratalogError('CLIENT_CLOSED')
       if (outcome !== 'late') return
       const { group } = this.#setup.subscribe
       throw session.lastError ?? new StratalogError('REQUEST_TIMED_OUT', `group ${group} did not take the member in`)
     } catch (error) {
+      const wasClosed = this.closed && this.#failure === null && !signal?.aborted
       await this.close()
-      throw error
+      if (signal?.aborted) throw abortError(signal)
+      throw wasClosed ? new StratalogError('CLIENT_CLOSED', 'the subscription was closed while it joined') : error
     } finally {
       clearTimeout(timer)
     }
@@ -209,7 +211,7 @@ export class GroupSubscription<K = Buffer, V = Buffer> extends Reading<K, V, Gro
   }
 
   protected override moved(partition: PartitionState, offset: number): void {
-    this.#session.of(partition)?.tracker?.rewind({ offset, leaderEpoch: -1 })
+    this.#session.moved(partition, offset)
   }
 
   /** It is over with an error. */

@@ -32,6 +32,7 @@ export class MemberShell {
   readonly #options: MemberShellOptions
   readonly #queue: MemberEffect[] = []
   #isDraining = false
+  #isStopped = false
   #timer: NodeJS.Timeout | null = null
   #underWay: AbortController | null = null
   /** Why the last heartbeat failed; null after an answer. */
@@ -54,6 +55,7 @@ export class MemberShell {
 
   /** Feeds an event to the core, with the time, and does what follows. */
   dispatch(event: (membership: Membership, nowMs: number) => MemberEffect[]): void {
+    if (this.#isStopped) return
     this.#queue.push(...event(this.membership, performance.now()))
     if (this.#isDraining) return
     this.#isDraining = true
@@ -65,7 +67,7 @@ export class MemberShell {
     } finally {
       this.#isDraining = false
     }
-    this.#schedule()
+    if (!this.#isStopped) this.#schedule()
   }
 
   /** Gives everything up and leaves. */
@@ -78,6 +80,7 @@ export class MemberShell {
 
   /** Ends at once, without a word to the coordinator. */
   stop(): void {
+    this.#isStopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     this.#underWay?.abort()

@@ -40,11 +40,24 @@ export class StartOffsets {
     this.#policy = policy
   }
 
-  /** Takes note of what there is now. To be called before the member joins. Errors: network errors. */
-  async begin(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Takes note of what there is now. To be called before the member joins.
+   * Errors: CANCELLED; network errors that last for `timeoutMs`.
+   */
+  async begin(timeoutMs: number, signal: AbortSignal): Promise<void> {
     if (this.#from?.kind !== 'latest') return
-    const topics = await this.#identity.client.admin.listTopics({ signal })
-    this.#known = new Map(topics.map(({ topicId, partitions }) => [topicId.toString('hex'), partitions.length]))
+    const deadlineMs = performance.now() + timeoutMs
+    for (let failureCount = 1; this.#known === null; failureCount++) {
+      try {
+        const topics = await this.#identity.client.admin.listTopics({ signal, timeoutMs })
+        this.#known = new Map(topics.map(({ topicId, partitions }) => [topicId.toString('hex'), partitions.length]))
+      } catch (error) {
+        const waitMs = backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random)
+        const isWorthIt = isStratalogError(error) && error.retriable && performance.now() + waitMs < deadlineMs
+        if (!isWorthIt) throw error
+        await delay(waitMs, signal)
+      }
+    }
   }
 
   /**
@@ -79,17 +92,11 @@ export class StartOffsets {
         else located.push(atCommitted(partition, answer.offset, answer.leaderEpoch))
       }
       if (located.length > 0) onStart(located)
-      const planning = open.map(async (partition) => {
-        const planned = await this.#locateOpen(partition, signal)
-        if (planned !== null) onStart([planned])
-      })
-      if (again.length === 0) {
-        await Promise.all(planning)
-        return
-      }
+      const planning = this.#locateOpen(open, onStart, signal)
+      if (again.length === 0) return await planning
       due = again
       if (mustBeat) this.#identity.hurry()
-      await Promise.all([...planning, delay(backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random))])
+      await Promise.all([planning, delay(backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random))])
     }
   }
 
@@ -113,52 +120,59 @@ export class StartOffsets {
     }
   }
 
-  /** Where a partition begins that nothing is committed for; null when it leaves first. */
-  async #locateOpen(partition: GroupPartition, ending: AbortSignal): Promise<LocatedPartition | null> {
-    const signal = AbortSignal.any([ending, partition.leaving])
+  /** Partitions that nothing is committed for: all at once, or if that fails each by itself. */
+  async #locateOpen(
+    partitions: readonly GroupPartition[],
+    onStart: (located: readonly LocatedPartition[]) => void,
+    ending: AbortSignal,
+  ): Promise<void> {
+    if (partitions.length === 0) return
     try {
-      const planned = await this.#plan(partition.place, signal)
-      const start = { offset: planned.offset, leaderEpoch: -1 }
-      return { partition, start, committed: null, planned, error: null }
+      const planned = await this.#plan(partitions, ending)
+      onStart(partitions.map((partition, index) => atPlanned(partition, planned[index]!)))
+      return
     } catch (error) {
       if (!isStratalogError(error)) throw error
-      return signal.aborted ? null : failed(partition, error)
+      if (ending.aborted) return
     }
+    await Promise.all(
+      partitions.map(async (partition) => {
+        const located = await this.#locateOne(partition, AbortSignal.any([ending, partition.leaving]))
+        if (located !== null) onStart([located])
+      }),
+    )
   }
 
-  async #plan(place: MemberPartition, signal: AbortSignal): Promise<PlannedPartition> {
-    const { topic, partition } = place
-    const start = this.#startOf(place)
-    if (start === null) {
-      throw new StratalogError(
-        'NO_COMMITTED_OFFSET',
-        `group ${this.#identity.group} has no committed offset for ${topic}-${partition}`,
-        { topic, partition },
-      )
-    }
-    const { admin } = this.#identity.client
+  /** Asks until it is answered; null when the signal comes first. */
+  async #locateOne(partition: GroupPartition, signal: AbortSignal): Promise<LocatedPartition | null> {
     for (let failureCount = 1; ; failureCount++) {
       try {
-        const requests = [{ topic, partition, start, end: null }]
-        const [planned] = await planStart(
-          (queries, call) => admin.listOffsets(queries, call),
-          requests,
-          this.#policy,
-          signal,
-        )
+        const [planned] = await this.#plan([partition], signal)
         invariant(planned !== undefined, 'a plan for every request')
-        return planned
+        return atPlanned(partition, planned)
       } catch (error) {
+        if (!isStratalogError(error)) throw error
+        if (signal.aborted) return null
         // A topic that was just created is not known everywhere at once; one that was deleted will be taken away.
-        const mayPass = isStratalogError(error) && (error.retriable || isUnknownTopic(error))
-        if (!mayPass || signal.aborted) throw error
+        if (!error.retriable && !isUnknownTopic(error)) return failed(partition, error)
         if (isUnknownTopic(error)) this.#identity.hurry()
-        await delay(backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random), signal)
+        await delay(backoffDelayMs(failureCount, RETRY_BACKOFF, Math.random))
       }
     }
   }
 
-  #startOf({ topicId, partition }: MemberPartition): ResolvedPosition | null {
+  async #plan(partitions: readonly GroupPartition[], signal: AbortSignal): Promise<PlannedPartition[]> {
+    const { admin } = this.#identity.client
+    const requests = partitions.map(({ place, name }) => ({ ...name, start: this.#startOf(place), end: null }))
+    return await planStart((queries, call) => admin.listOffsets(queries, call), requests, this.#policy, signal)
+  }
+
+  /** Errors: NO_COMMITTED_OFFSET when that is where it should begin. */
+  #startOf({ topic, topicId, partition }: MemberPartition): ResolvedPosition {
+    if (this.#from === null) {
+      const text = `group ${this.#identity.group} has no committed offset for ${topic}-${partition}`
+      throw new StratalogError('NO_COMMITTED_OFFSET', text, { topic, partition })
+    }
     if (this.#known === null) return this.#from
     const knownCount = this.#known.get(Buffer.from(topicId).toString('hex')) ?? 0
     return partition < knownCount ? this.#from : { kind: 'earliest' }
@@ -168,6 +182,10 @@ export class StartOffsets {
 function atCommitted(partition: GroupPartition, offset: number, leaderEpoch: number | null): LocatedPartition {
   const start = { offset, leaderEpoch: leaderEpoch ?? -1 }
   return { partition, start, committed: start, planned: null, error: null }
+}
+
+function atPlanned(partition: GroupPartition, planned: PlannedPartition): LocatedPartition {
+  return { partition, start: { offset: planned.offset, leaderEpoch: -1 }, committed: null, planned, error: null }
 }
 
 function failed(partition: GroupPartition, cause: StratalogError): LocatedPartition {

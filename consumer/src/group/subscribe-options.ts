@@ -1,13 +1,21 @@
 /** What `consumer.subscribe` takes: defaults, ranges, and what each means. */
 import { checkedChoice, checkedInteger, invalidOption, type NumberRange, type StratalogError } from '@stratalog/client'
 import type { TopicPartition } from '@stratalog/proto'
-import { type Instant, invalid, type ResolvedPosition, resolvePosition } from '../positions.ts'
+import { type Instant, invalid, type Position, type ResolvedPosition, resolvePosition } from '../positions.ts'
 
 /**
  * Where to begin a partition that the group has no committed offset for: its first record, its end, or the first record
  * at or after an instant. `committed`: such a partition is an error, NO_COMMITTED_OFFSET.
  */
 export type GroupStart = 'earliest' | 'latest' | 'committed' | { readonly timestamp: Instant }
+
+/** What `onAssigned` may do with the partitions: see the methods of the same name of the subscription. */
+export interface PositionControl {
+  seek(place: TopicPartition, position: Position): Promise<void>
+  position(place: TopicPartition): number
+  pause(place: TopicPartition): void
+  resume(place: TopicPartition): void
+}
 
 /** What to read in a group, and how. */
 export interface SubscribeOptions {
@@ -46,7 +54,9 @@ export interface SubscribeOptions {
   /** How long `close` waits for what is in hand; 0..3,600,000 ms, default 30,000. */
   readonly closeTimeoutMs?: number | undefined
   /** Called before the first record of these partitions; may seek. An error ends the subscription. */
-  readonly onAssigned?: ((partitions: readonly TopicPartition[]) => void | Promise<void>) | undefined
+  readonly onAssigned?:
+    | ((partitions: readonly TopicPartition[], control: PositionControl) => void | Promise<void>)
+    | undefined
   /** Called when what was in hand is processed and committed; the partitions go to others only after it. */
   readonly onRevoked?: ((partitions: readonly TopicPartition[]) => void | Promise<void>) | undefined
   /** Called for partitions that others may have already: nothing of them can be committed. */

@@ -35,10 +35,10 @@ export interface RetryPolicy {
  */
 export type FinalPolicy<K, V> = 'fail' | 'skip' | { readonly deadLetter: string | DeadLetterSend<K, V> }
 
-/** A final policy, or attempts before one (`then`; default `fail`). */
+/** A final policy, or attempts before one (`otherwise`; default `fail`). */
 export type ErrorPolicy<K, V> =
   | FinalPolicy<K, V>
-  | { readonly retry: RetryPolicy; readonly then?: FinalPolicy<K, V> | undefined }
+  | { readonly retry: RetryPolicy; readonly otherwise?: FinalPolicy<K, V> | undefined }
 
 /** How records are run through a handler. */
 export interface RunOptions<K = Buffer, V = Buffer> {
@@ -84,7 +84,7 @@ export function resolveRunOptions<K, V>(options: RunOptions<K, V>): ResolvedRunO
   const concurrency = checkedInteger('concurrency', options.concurrency, CONCURRENCY)
   const inFlight: NumberRange = { default: Math.max(64, 8 * concurrency), min: concurrency, max: 100_000 }
   const retry = typeof onError === 'object' && 'retry' in onError ? onError.retry : null
-  const final = typeof onError === 'object' && 'retry' in onError ? (onError.then ?? 'fail') : onError
+  const final = typeof onError === 'object' && 'retry' in onError ? (onError.otherwise ?? 'fail') : onError
   return {
     handler,
     concurrency,
@@ -103,5 +103,9 @@ function checkedFinal<K, V>(final: FinalPolicy<K, V>): FinalPolicy<K, V> {
   const deadLetter = final?.deadLetter
   const isTopic = typeof deadLetter === 'string' && deadLetter !== ''
   if (isTopic || typeof deadLetter === 'function') return final
-  throw invalidOption('onError', JSON.stringify(final), 'fail, skip, {deadLetter: topic or function} or {retry, then}')
+  throw invalidOption(
+    'onError',
+    JSON.stringify(final),
+    'fail, skip, {deadLetter: topic or function} or {retry, otherwise}',
+  )
 }

@@ -86,6 +86,35 @@ test('all brokers are killed and come back: groups, members and offsets are ther
   assert.deepEqual(listed, names.toSorted())
 })
 
+test('any broker describes a group; one that does not coordinate it says who does', async () => {
+  await using cluster = await TestCluster.start()
+  await cluster.createTopic(TOPIC)
+  using groups = clientOf(cluster)
+  await cluster.send(TOPIC, 30)
+  const { memberEpoch } = await join(groups, 'billing')
+  await commit(groups, 'billing', 4, memberEpoch)
+  const { brokerId } = await groups.coordinatorOf('billing')
+  for (const { address, brokerId: asked } of cluster.brokers.brokers) {
+    const client = groups.connection(address)
+    const described = await client.call(GroupsService.describeGroup, { groupId: 'billing' })
+    assert.equal(described.coordinator?.leaderId, brokerId)
+    assert.deepEqual(
+      described.partitions.map(({ partition, ownerMemberId, lagRecords }) => [partition, ownerMemberId, lagRecords]),
+      [
+        [0, 'm1', 6],
+        [1, 'm1', 6],
+        [2, 'm1', 6],
+      ],
+    )
+    assert.deepEqual(described.reasons, [])
+    if (asked === brokerId) continue
+    const error = await client.failure(GroupsService.fetchOffsets, { groupId: 'billing' })
+    assert.equal(error.code, 'NOT_COORDINATOR')
+    assert.equal(error.leader?.leaderId, brokerId)
+    assert.equal(`${error.leader?.host}:${error.leader?.port}`, cluster.brokers.brokers[brokerId - 1]!.address)
+  }
+})
+
 test('a topic is deleted: its offsets go, and its partitions leave the members', async () => {
   await using cluster = await TestCluster.start()
   await cluster.createTopic(TOPIC)
@@ -139,4 +168,28 @@ test('checkpoints let the log be trimmed, and a broker that was away below its s
     listed.map(({ groupId }) => groupId),
     ['billing'],
   )
+})
+
+test('a topic of groups that was made by one broker alone gets its copies once others join', async () => {
+  await using cluster = await TestCluster.start(3)
+  await cluster.createTopic(TOPIC)
+  using groups = clientOf(cluster)
+  // Two are drained: the topic of the groups is made with one copy.
+  const { admin } = cluster.client
+  for (const id of [2, 3]) await admin.drainBroker(id, { force: true })
+  const { memberEpoch } = await join(groups, 'billing')
+  await commit(groups, 'billing', 10, memberEpoch)
+  const copies = async (): Promise<number[]> => {
+    const partitions = await admin.describePartitions({ topics: ['__consumer_offsets'] })
+    return partitions.map(({ replicas }) => replicas.length)
+  }
+  assert.ok((await copies()).every((count) => count === 1))
+  for (const id of [2, 3]) await admin.drainBroker(id, { undo: true })
+  await cluster.until(
+    async () => (await copies()).every((count) => count === 3),
+    () => 'the topic of the groups has not got its copies',
+  )
+  await cluster.healthy()
+  await cluster.brokers.brokers[0]!.kill()
+  assert.deepEqual(await committed(groups, 'billing'), [10, 10, 10])
 })

@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isStratalogError, StratalogError } from '@stratalog/proto'
+import { RecordBatchBuilder, readBatchHeader, recordCountOf } from '@stratalog/proto/records'
+import { TEST_GROUPS } from '../testing/group-settings.ts'
+import { ManualClock, settled } from '../testing/manual-clock.ts'
+import { MemoryLogCluster, type MemoryReplicatedLog } from '../testing/memory-replicated-log.ts'
+import { MemoryStore } from '../testing/memory-store.ts'
+import { CoordinatorPartition } from './coordinator-partition.ts'
+import type { CommittedOffset, HeartbeatResponse } from './group/group-api.ts'
+import { type Topics, topicsOf } from './group/topics.ts'
+import { GroupStore } from './group-store.ts'
+
+const TOPIC_ID = 'a'.repeat(32)
+const OFFSETS_TOPIC_ID = 'b'.repeat(32)
+const TOPICS: Topics = topicsOf(1, [{ name: 'orders', topicId: TOPIC_ID, partitionCount: 2, racks: null }])
+const CHECKPOINT_BYTES = 4096
+
+interface Replica {
+  readonly log: MemoryReplicatedLog
+  readonly store: MemoryStore
+  readonly partition: CoordinatorPartition
+  readonly warnings: string[]
+}
+
+async function openReplica(
+  cluster: MemoryLogCluster,
+  brokerId: number,
+  clock: ManualClock,
+  options: { store?: MemoryStore; log?: MemoryReplicatedLog; checkpointBytesMin?: number } = {},
+): Promise<Replica> {
+  const { log = cluster.replica(brokerId), store = new MemoryStore(), checkpointBytesMin = 1e9 } = options
+  const warnings: string[] = []
+  const tell = (_: object, message: string): number => warnings.push(message)
+  const partition = await CoordinatorPartition.open({
+    topic: '__consumer_offsets',
+    partition: 0,
+    log,
+    store: new GroupStore(store, OFFSETS_TOPIC_ID, 0),
+    config: TEST_GROUPS.config,
+    checkpointBytesMin,
+    clock,
+    topics: () => TOPICS,
+    onFatal: (error) => {
+      throw error
+    },
+    logger: { info: () => undefined, warn: tell, error: tell },
+  })
+  await settled()
+  return { log, store, partition, warnings }
+}
+
+function join(partition: CoordinatorPartition, groupId = 'g', memberId = 'm'): Promise<HeartbeatResponse> {
+  const subscription = {
+    topics: ['orders'],
+    topicPattern: '',
+    rack: '',
+    clientId: 'c',
+    rebalanceTimeoutMs: 0,
+    sessionTimeoutMs: 0,
+    assignor: '',
+  }
+  const owned = new Map()
+  const request = { groupId, memberId, memberEpoch: 0, instanceId: '', subscription, owned, stalls: [], address: '' }
+  return partition.run(groupId, (shard, nowMs) => shard.heartbeat(request, nowMs))
+}
+
+/** From outside, so that no member is needed. */
+function commit(partition: CoordinatorPartition, offset: number, groupId = 'h'): Promise<readonly CommittedOffset[]> {
+  const offsets = [{ topicId: TOPIC_ID, partition: 0, offset, leaderEpoch: -1, metadata: '' }]
+  return partition.run(groupId, (shard, nowMs) => shard.commitOffsets(groupId, null, offsets, nowMs))
+}
+
+async function fetched(partition: CoordinatorPartition, groupId = 'h'): Promise<number[]> {
+  const offsets = await partition.run(groupId, (shard) => shard.fetchOffsets(groupId, null, null))
+  return offsets.map(({ offset }) => offset)
+}
+
+async function codeOf(outcome: Promise<unknown>): Promise<string> {
+  const error = await outcome.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  return isStratalogError(error) ? error.code : String(error)
+}
+
+async function rowsOf(store: MemoryStore): Promise<Map<string, string>> {
+  const rows = new Map<string, string>()
+  for await (const [key, value] of store.iterate({ from: '', to: '~' })) {
+    if (key.includes('/g/')) rows.set(key, value.toString('hex'))
+  }
+  return rows
+}
+
+test('a follower answers nothing; the leader answers once records are committed, reads included', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const leader = await openReplica(cluster, 1, clock)
+  const follower = await openReplica(cluster, 2, clock)
+  assert.equal(await codeOf(fetched(leader.partition)), 'NOT_COORDINATOR')
+  cluster.elect(1)
+  await settled()
+  cluster.holdsCommits = true
+  const answered: string[] = []
+  const note = (what: string) => () => answered.push(what)
+  const committing = commit(leader.partition, 5).then(note('commit'))
+  const reading = fetched(leader.partition).then(note('read'))
+  const refused = codeOf(leader.partition.run('nobody', (shard, nowMs) => shard.deleteGroup('nobody', nowMs))).then(
+    note('refusal'),
+  )
+  await settled()
+  assert.deepEqual(answered, [])
+  cluster.commit()
+  await Promise.all([committing, reading, refused])
+  assert.equal(answered.length, 3)
+  assert.deepEqual(await fetched(leader.partition), [5])
+  assert.equal(await codeOf(fetched(follower.partition)), 'NOT_COORDINATOR')
+})
+
+test('what was not committed is gone with its leader; what was is at the next one', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const first = await openReplica(cluster, 1, clock)
+  const second = await openReplica(cluster, 2, clock)
+  cluster.elect(1)
+  await settled()
+  const { memberEpoch, assignment } = await join(first.partition)
+  assert.deepEqual([...assignment!], [[TOPIC_ID, [0, 1]]])
+  await commit(first.partition, 5)
+  cluster.holdsCommits = true
+  const lost = codeOf(commit(first.partition, 6))
+  const alsoRead = codeOf(fetched(first.partition))
+  await settled()
+  cluster.holdsCommits = false
+  cluster.elect(2)
+  assert.equal(await lost, 'NOT_COORDINATOR')
+  assert.equal(await alsoRead, 'NOT_COORDINATOR')
+  await settled()
+  assert.equal(await codeOf(fetched(first.partition)), 'NOT_COORDINATOR')
+  assert.deepEqual(await fetched(second.partition), [5])
+  const description = await second.partition.run('g', (shard, nowMs) => {
+    const response = shard.describe('g', nowMs)
+    return response instanceof StratalogError ? response : { records: [], response, wakes: [], events: [] }
+  })
+  assert.deepEqual(
+    description.members.map((member) => [member.memberId, member.memberEpoch]),
+    [['m', memberEpoch]],
+  )
+  cluster.elect(1)
+  await settled()
+  assert.deepEqual(await fetched(first.partition), [5])
+})
+
+test('a batch that is refused takes the groups back to what is committed, and they are built anew', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const { partition, log, warnings } = await openReplica(cluster, 1, clock)
+  cluster.elect(1)
+  await settled()
+  await commit(partition, 5)
+  cluster.holdsCommits = true
+  const underWay = codeOf(commit(partition, 6))
+  await settled()
+  log.refusal = new StratalogError('DISK_FULL')
+  assert.equal(await codeOf(commit(partition, 7)), 'DISK_FULL')
+  assert.equal(await underWay, 'DISK_FULL')
+  assert.equal(await codeOf(fetched(partition)), 'NOT_COORDINATOR')
+  assert.deepEqual(warnings, ['records of groups were not committed: the groups are built anew'])
+  log.refusal = null
+  await clock.advance(200)
+  assert.equal(await codeOf(fetched(partition)), 'COORDINATOR_LOAD_IN_PROGRESS')
+  cluster.holdsCommits = false
+  cluster.commit()
+  await settled()
+  assert.deepEqual(await fetched(partition), [6], 'what was under way was committed after all')
+})
+
+test('a crash of the store at any point is folded again to the same rows', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const { partition, store } = await openReplica(cluster, 1, clock)
+  cluster.elect(1)
+  await settled()
+  for (let i = 0; i < 5; i++) {
+    await join(partition, `g-${i}`)
+    await commit(partition, i)
+    await settled()
+  }
+  await commit(partition, 1, 'gone')
+  await partition.run('gone', (shard, nowMs) => shard.deleteGroup('gone', nowMs))
+  await settled()
+  const expected = await rowsOf(store)
+  assert.ok(expected.size > 20)
+  for (let kept = 0; kept <= 1; kept += 0.1) {
+    const crashed = store.copy().crash(kept)
+    const again = await openReplica(cluster, 2, clock, { store: crashed })
+    assert.deepEqual(await rowsOf(crashed), expected, `with ${kept} of the batches`)
+    await again.partition.close()
+  }
+})
+
+test('a group that is deleted and made again in one batch has only what is new', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const { partition, store } = await openReplica(cluster, 1, clock)
+  cluster.elect(1)
+  await settled()
+  await commit(partition, 5)
+  await settled()
+  cluster.holdsCommits = true
+  const work = [
+    partition.run('h', (shard, nowMs) => shard.deleteGroup('h', nowMs)),
+    join(partition, 'h'),
+    partition.run('h', (shard) => shard.fetchOffsets('h', null, null)),
+  ]
+  await settled()
+  cluster.holdsCommits = false
+  cluster.commit()
+  await Promise.all(work)
+  await settled()
+  const rows = [...(await rowsOf(store)).keys()].map((key) => key.split('/g/')[1])
+  const group = Buffer.from('h').toString('hex')
+  const member = Buffer.from('m').toString('hex')
+  assert.deepEqual(rows, [`${group}/0`, `${group}/1/${member}`, `${group}/2/${member}`, `${group}/3/${member}`])
+})
+
+test('a checkpoint lets the log be trimmed; a replica that begins at the new start has the same rows', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const leader = await openReplica(cluster, 1, clock, { checkpointBytesMin: CHECKPOINT_BYTES })
+  const stale = await openReplica(cluster, 2, clock)
+  cluster.elect(1)
+  await settled()
+  await join(leader.partition, 'kept')
+  await commit(leader.partition, 1, 'dropped')
+  await settled()
+  stale.log.setBehind(true)
+  await leader.partition.run('dropped', (shard, nowMs) => shard.deleteGroup('dropped', nowMs))
+  for (let offset = 1; leader.log.logStartOffset === 0 && offset < 5000; offset++) {
+    await commit(leader.partition, offset)
+    if (offset % 20 === 0) await settled()
+  }
+  await settled()
+  const { logStartOffset } = leader.log
+  assert.ok(logStartOffset > 0, 'the log is trimmed')
+  assert.ok(cluster.batches.some((batch) => readBatchHeader(batch, 0).baseOffset === logStartOffset))
+  const expected = await rowsOf(leader.store)
+  const fresh = await openReplica(cluster, 3, clock, {
+    log: Object.assign(cluster.replica(3), { logStartOffset }),
+  })
+  assert.deepEqual(await rowsOf(fresh.store), expected)
+  // The one that was away knows a group that is gone, and the log does not say so any more.
+  assert.ok([...(await rowsOf(stale.store)).keys()].some((key) => key.includes(Buffer.from('dropped').toString('hex'))))
+  stale.log.logStartOffset = logStartOffset
+  stale.log.setBehind(false)
+  await settled()
+  assert.deepEqual(await rowsOf(stale.store), expected)
+})
+
+test('a checkpoint that its leader did not end counts for nothing', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const first = await openReplica(cluster, 1, clock, { checkpointBytesMin: CHECKPOINT_BYTES })
+  const second = await openReplica(cluster, 2, clock)
+  cluster.elect(1)
+  await settled()
+  const groupCount = 3000
+  await Promise.all(Array.from({ length: groupCount }, (_, i) => commit(first.partition, 1, `group-${i}`)))
+  const append = first.log.append.bind(first.log)
+  let hasBegun = false
+  // The first part of the checkpoint gets into the log; the next one waits for its commit, which never comes.
+  first.log.append = (batch) => {
+    if (recordCountOf(batch, 0) >= 2000) {
+      hasBegun = true
+      cluster.holdsCommits = true
+    }
+    return append(batch)
+  }
+  for (let offset = 2; !hasBegun; offset++) {
+    const names = Array.from({ length: 1000 }, (_, i) => `group-${i}`)
+    await Promise.race([
+      Promise.all(names.map((name) => commit(first.partition, offset, name))),
+      settled().then(() => settled()),
+    ])
+  }
+  cluster.holdsCommits = false
+  cluster.elect(2, 'kept')
+  await settled()
+  const position = await new GroupStore(second.store, OFFSETS_TOPIC_ID, 0).position()
+  assert.ok(position?.begun, 'the beginning was folded')
+  assert.equal(position.neededFrom, 0)
+  assert.equal(second.log.logStartOffset, 0)
+  assert.equal(second.partition.list()?.length, groupCount)
+})
+
+test('a log that holds what is no record of groups ends the partition, and says so', async () => {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const { partition, warnings } = await openReplica(cluster, 1, clock)
+  cluster.elect(1)
+  await settled()
+  const builder = new RecordBatchBuilder()
+  builder.append({ key: Buffer.from('what'), value: null })
+  cluster.append(builder.buildSync())
+  await settled()
+  assert.equal(await codeOf(fetched(partition)), 'STORAGE_ERROR')
+  assert.match(partition.problem!, /the groups of __consumer_offsets-0 cannot be kept/)
+  assert.deepEqual(warnings, ['the groups of a partition cannot be kept any more'])
+})
