@@ -151,6 +151,9 @@ function spawnBroker(options: BrokerProcessOptions): ChildProcess {
       ],
       {
         stdio: ['ignore', 'ignore', log, 'ipc'],
+        // The terminal's Ctrl-C is for this process, which stops the brokers when what uses them has ended. Should it
+        // die, the brokers see the end of their channel.
+        detached: process.platform !== 'win32',
         env: { ...process.env, UV_THREADPOOL_SIZE: process.env['UV_THREADPOOL_SIZE'] ?? '16' },
       },
     )

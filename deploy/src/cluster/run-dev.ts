@@ -21,7 +21,7 @@ export async function runDev(options: DevOptions): Promise<void> {
 /** Keeps the brokers up until a signal; rejects with `BROKER_EXITED` when one cannot be kept up. */
 export async function waitForEnd(cluster: DevCluster, shutdown: ShutdownSignal, output: OutputFormat): Promise<void> {
   const supervised = cluster.supervise((news) => {
-    // The terminal's Ctrl-C reaches the brokers too, and one may be gone before this process hears of it.
+    // Who stops this process may stop the brokers at the same time.
     if (!shutdown.signal.aborted) process.stdout.write(`${output === 'table' ? sentenceOf(news) : eventOf(news)}\n`)
   })
   await Promise.race([shutdown.received, supervised])

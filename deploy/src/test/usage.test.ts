@@ -14,7 +14,7 @@ test('help names every command and exit status', async () => {
   const { status, stdout, stderr } = await runCommand(['--help'])
   assert.equal(status, 0)
   assert.equal(stderr, '')
-  for (const word of ['broker', 'dev', 'topic', 'produce', 'consume', 'cluster', 'segment', 'Exit status:']) {
+  for (const word of ['broker', 'dev', 'topic', 'produce', 'consume', 'group', 'cluster', 'segment', 'Exit status:']) {
     assert.match(String(stdout), new RegExp(word))
   }
 })
@@ -38,6 +38,21 @@ test('wrong usage has status 2 and says what would be right', async () => {
     [['topic', 'alter', 'x'], /nothing to change/],
     [['consume', 'x', '--from', 'yesterday'], /--from "yesterday" is not a position/],
     [['consume', 'x', '--format', '%q'], /unknown letter %q/],
+    [['consume'], /no topic is named/],
+    [['consume', 'x', 'y'], /several topics are for reading in a group/],
+    [['consume', '--pattern', 'x.*'], /--pattern is for reading in a group/],
+    [['consume', 'x', '--instance-id', 'a'], /--instance-id is for reading in a group/],
+    [['consume', '--group', 'g'], /no topic is named/],
+    [['consume', 'x', '--group', 'g', '--partition', '1'], /--partition and --group contradict each other/],
+    [['consume', 'x', '--group', 'g', '--until', 'latest'], /--until and --group contradict each other/],
+    [['consume', 'x', '--group', 'g', '--from', '5'], /--from with an offset and --group contradict each other/],
+    [['group', 'list', '--state', 'asleep'], /one of empty, assigning, reconciling, stable/],
+    [['group', 'describ', 'g'], /unknown command 'describ' \(Did you mean describe\?\)/],
+    [['group', 'lag', 'g', '--max-time', '5'], /must be a duration/],
+    [['group', 'seek', 'g'], /required option '--to <place>'/],
+    [['group', 'seek', 'g', '--to', 'yesterday'], /--to "yesterday" is no place/],
+    [['group', 'seek', 'g', '--to', 'earliest', '--topic', 'x:3-1'], /--topic "x:3-1" names no partitions/],
+    [['group', 'delete', 'g'], /group g was not deleted/],
     [['produce', 'x', '--key-separator', ':', '--format', 'jsonl'], /--key-separator is for lines/],
     [['produce', 'x', '--header', 'novalue'], /is not key=value/],
     [['dev', '--brokers', '0'], /integer from 1 to 100/],
