@@ -256,7 +256,8 @@ export class AdminClient {
 
   /** A group's members, partitions and lag, and why it does not move if it does not. Errors: GROUP_ID_NOT_FOUND. */
   async describeGroup(groupId: string, options: CallOptions = {}): Promise<GroupDescription> {
-    return toDescription(await this.#client.call(GroupsService.describeGroup, { groupId }, options))
+    // Any broker could be asked; the coordinator is, so that a group that is being taken over is waited for.
+    return toDescription(await this.#client.groups.call(groupId, GroupsService.describeGroup, { groupId }, options))
   }
 
   /** Forgets a group and its offsets. Errors: GROUP_NOT_EMPTY while it has members, GROUP_ID_NOT_FOUND. */

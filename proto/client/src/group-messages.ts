@@ -95,7 +95,7 @@ function toGroupPartition(entry: stratalog.v1.GroupPartition.$Properties): Group
     committedOffset: known(entry.committedOffset ?? 0),
     leaderEpoch: known(entry.leaderEpoch ?? 0),
     metadata: entry.metadata ?? '',
-    committedAtMs: entry.committedAtMs || null,
+    committedAtMs: known(entry.committedAtMs || -1),
     logStartOffset: known(entry.logStartOffset ?? 0),
     visibleEnd: known(entry.visibleEnd ?? 0),
     lagRecords: known(entry.lagRecords ?? 0),
@@ -124,7 +124,7 @@ export function toCommitted(entry: stratalog.v1.CommittedOffset.$Properties): Co
     offset: known(entry.offset ?? 0),
     leaderEpoch: known(entry.leaderEpoch ?? 0),
     metadata: entry.metadata ?? '',
-    committedAtMs: entry.committedAtMs || null,
+    committedAtMs: known(entry.committedAtMs || -1),
     error: entry.error ? fromErrorDetail(entry.error, place) : null,
   }
 }

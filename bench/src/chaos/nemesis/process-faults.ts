@@ -148,7 +148,7 @@ export const FATAL_FAULTS = {
     begin: async (context) => {
       const { brokers } = context.cluster
       for (const broker of brokers) await broker.setDisk({ syncLies: true })
-      await new Promise((resolve) => setTimeout(resolve, 1500))
+      await new Promise((resolve) => setTimeout(resolve, 4000))
       const active = await powerLoss({ ...context, random: () => 0 })
       return {
         ...active,

@@ -10,7 +10,7 @@ import { type ChaosOptions, HEALTH_TIMEOUT_MS, runChaos } from '../run-chaos.ts'
 const SHORT = {
   seed: 1,
   brokerCount: 3,
-  durationMs: 120_000,
+  durationMs: 600_000,
   isFixedOrder: true,
   lossyChance: 0,
   rate: 500,
