@@ -48,11 +48,7 @@ export function bindGroups(server: GrpcServer, options: GroupHandlersOptions): v
     const place = await directory.findCoordinator(groupId)
     return { coordinator: view.leaderHint(place, connection), partition: place.partition }
   })
-  server.unary(
-    GroupsService.heartbeat,
-    (request, context) => handlers.heartbeat(request, context),
-    GROUP_REQUEST,
-  )
+  server.unary(GroupsService.heartbeat, (request, context) => handlers.heartbeat(request, context), GROUP_REQUEST)
   server.unary(GroupsService.commitOffsets, (request) => handlers.commitOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.fetchOffsets, (request) => handlers.fetchOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.deleteOffsets, (request) => handlers.deleteOffsets(request), GROUP_REQUEST)
