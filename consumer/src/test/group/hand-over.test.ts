@@ -84,7 +84,7 @@ it('stays with its partitions when the broker goes with a heartbeat, and comes b
 })
 
 it('pauses partitions for no longer than their own way in a rolling restart of all members', async (t) => {
-  await using world = await GroupWorld.start(PARTITION_COUNT, 3_000)
+  await using world = await GroupWorld.start(PARTITION_COUNT, INTERVAL_MS)
   const journal = new Journal()
   const running: Promise<void>[] = []
   const join = async (): Promise<TestMember> => {
@@ -117,5 +117,6 @@ it('pauses partitions for no longer than their own way in a rolling restart of a
   const at = (share: number): number => Math.round(pauses[Math.floor((pauses.length - 1) * share)]!)
   t.diagnostic(`${pauses.length} moves; pauses of ${at(0.5)} ms (median), ${at(0.95)} ms (95 %), ${at(1)} ms (longest)`)
   assert.ok(pauses.length >= MEMBER_COUNT * (PARTITION_COUNT / MEMBER_COUNT), 'partitions have moved')
-  assert.ok(at(0.5) < 1_000, `pauses of ${at(0.5)} ms: half of them have waited for a heartbeat`)
+  // While something moves, intervals are a tenth.
+  assert.ok(at(1) < INTERVAL_MS / 10, `a pause of ${at(1)} ms: it has waited for a heartbeat`)
 })
