@@ -5470,6 +5470,9 @@ export namespace stratalog {
             /** GroupHeartbeatRequest stalls. */
             stalls: stratalog.v1.MemberStall.$Properties[];
 
+            /** GroupHeartbeatRequest maxWaitMs. */
+            maxWaitMs: number;
+
             /**
              * Creates a new GroupHeartbeatRequest instance using the specified properties.
              * @param [properties] Properties to set
@@ -5522,6 +5525,9 @@ export namespace stratalog {
 
                 /** GroupHeartbeatRequest stalls */
                 stalls?: (stratalog.v1.MemberStall.$Properties[]|null);
+
+                /** GroupHeartbeatRequest maxWaitMs */
+                maxWaitMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -7351,6 +7351,7 @@ export const stratalog = $root.stratalog = (() => {
                         GroupHeartbeatRequest.prototype.subscription = null;
                         GroupHeartbeatRequest.prototype.owned = null;
                         GroupHeartbeatRequest.prototype.stalls = $util.emptyArray;
+                        GroupHeartbeatRequest.prototype.maxWaitMs = 0;
                         GroupHeartbeatRequest.create = function(properties) {
                 return new GroupHeartbeatRequest(properties);
             };
@@ -7376,6 +7377,8 @@ export const stratalog = $root.stratalog = (() => {
                 if (message.stalls != null && message.stalls.length)
                     for (let i = 0; i < message.stalls.length; ++i)
                         $root.stratalog.v1.MemberStall.encode(message.stalls[i], writer.uint32(/* id 7, wireType 2 =*/58).fork(), _depth + 1).ldelim();
+                if (message.maxWaitMs != null && $Object.hasOwnProperty.call(message, "maxWaitMs") && message.maxWaitMs !== 0)
+                    writer.uint32(/* id 8, wireType 0 =*/64).uint32(message.maxWaitMs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7462,6 +7465,15 @@ export const stratalog = $root.stratalog = (() => {
                             if (!(message.stalls && message.stalls.length))
                                 message.stalls = [];
                             message.stalls.push($root.stratalog.v1.MemberStall.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.maxWaitMs = value;
+                            else
+                                delete message.maxWaitMs;
                             continue;
                         }
                     }

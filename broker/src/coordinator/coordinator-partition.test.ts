@@ -7,8 +7,8 @@ import { ManualClock, settled } from '../testing/manual-clock.ts'
 import { MemoryLogCluster, type MemoryReplicatedLog } from '../testing/memory-replicated-log.ts'
 import { MemoryStore } from '../testing/memory-store.ts'
 import { CoordinatorPartition } from './coordinator-partition.ts'
-import type { CommittedOffset, HeartbeatResponse } from './group/group-api.ts'
-import { type Topics, topicsOf } from './group/topics.ts'
+import type { CommittedOffset, HeartbeatRequest, HeartbeatResponse } from './group/group-api.ts'
+import { type Topics, topicsDelta, topicsOf } from './group/topics.ts'
 import { GroupStore } from './group-store.ts'
 
 const TOPIC_ID = 'a'.repeat(32)
@@ -50,6 +50,11 @@ async function openReplica(
   return { log, store, partition, warnings }
 }
 
+function requestOf(memberId: string, more: Partial<HeartbeatRequest> = {}): HeartbeatRequest {
+  const base = { groupId: 'g', memberId, memberEpoch: 0, instanceId: '', subscription: null, owned: null }
+  return { ...base, stalls: [], address: '', ...more }
+}
+
 function join(partition: CoordinatorPartition, groupId = 'g', memberId = 'm'): Promise<HeartbeatResponse> {
   const subscription = {
     topics: ['orders'],
@@ -60,9 +65,44 @@ function join(partition: CoordinatorPartition, groupId = 'g', memberId = 'm'): P
     sessionTimeoutMs: 0,
     assignor: '',
   }
-  const owned = new Map()
-  const request = { groupId, memberId, memberEpoch: 0, instanceId: '', subscription, owned, stalls: [], address: '' }
+  const request = requestOf(memberId, { groupId, subscription, owned: new Map() })
   return partition.run(groupId, (shard, nowMs) => shard.heartbeat(request, nowMs))
+}
+
+/** A heartbeat that may be held back, and what has become of it. */
+class Waiting {
+  outcome: HeartbeatResponse | string | null = null
+  #isGone = false
+  #onGone: () => void = () => undefined
+
+  constructor(partition: CoordinatorPartition, request: HeartbeatRequest, maxWaitMs = 60_000) {
+    const onGone = (listener: () => void): void => {
+      this.#onGone = listener
+      if (this.#isGone) listener()
+    }
+    partition.heartbeat(request, { maxWaitMs, onGone }).then(
+      (response) => {
+        this.outcome = response
+      },
+      (error: unknown) => {
+        this.outcome = isStratalogError(error) ? error.code : String(error)
+      },
+    )
+  }
+
+  /** Whoever sent it does not wait any more. */
+  leave(): void {
+    this.#isGone = true
+    this.#onGone()
+  }
+
+  get response(): HeartbeatResponse | null {
+    return typeof this.outcome === 'string' ? null : this.outcome
+  }
+
+  get partitions(): readonly number[] | null {
+    return this.response?.assignment?.get(TOPIC_ID) ?? null
+  }
 }
 
 /** From outside, so that no member is needed. */
@@ -306,4 +346,146 @@ test('a log that holds what is no record of groups ends the partition, and says 
   assert.equal(await codeOf(fetched(partition)), 'STORAGE_ERROR')
   assert.match(partition.problem!, /the groups of __consumer_offsets-0 cannot be kept/)
   assert.deepEqual(warnings, ['the groups of a partition cannot be kept any more'])
+})
+
+/** A leader with a member that has everything and waits for news. */
+async function withWaiting(maxWaitMs?: number) {
+  const cluster = new MemoryLogCluster()
+  const clock = new ManualClock()
+  const replica = await openReplica(cluster, 1, clock)
+  const { partition } = replica
+  cluster.elect(1)
+  await settled()
+  const { memberEpoch } = await join(partition)
+  const request = requestOf('m', { memberEpoch, owned: new Map([[TOPIC_ID, [0, 1]]]) })
+  const waiting = new Waiting(partition, request, maxWaitMs)
+  await settled()
+  return { cluster, clock, partition, replica, request, memberEpoch, waiting }
+}
+
+function silentMs(partition: CoordinatorPartition, memberId: string): Promise<number | undefined> {
+  return partition.run('g', (shard, nowMs) => {
+    const description = shard.describe('g', nowMs)
+    if (description instanceof StratalogError) return description
+    const response = description.members.find((member) => member.memberId === memberId)?.silentMs
+    return { records: [], response, wakes: [], events: [] }
+  })
+}
+
+test('a heartbeat without news waits for the interval, unless its sender wants no waiting, or less', async () => {
+  const { clock, partition, request, memberEpoch, waiting } = await withWaiting()
+  await clock.advance(2900)
+  assert.equal(waiting.outcome, null)
+  await clock.advance(300)
+  assert.deepEqual(waiting.outcome, { memberEpoch, heartbeatIntervalMs: 3000, assignment: null, holdMs: 3000 })
+  const hasty = new Waiting(partition, request, 0)
+  const lessPatient = new Waiting(partition, request, 500)
+  await settled()
+  assert.notEqual(hasty.outcome, null)
+  await clock.advance(800)
+  assert.notEqual(lessPatient.outcome, null)
+})
+
+test('it is answered when there is news: something to give up, something that is free, other topics', async () => {
+  const { partition, memberEpoch, waiting } = await withWaiting()
+  const { memberEpoch: otherEpoch } = await join(partition, 'g', 'n')
+  await settled()
+  assert.deepEqual(waiting.partitions, [0])
+  const told = waiting.response!.memberEpoch
+  assert.ok(told > memberEpoch)
+  const other = new Waiting(partition, requestOf('n', { memberEpoch: otherEpoch, owned: new Map() }))
+  await settled()
+  assert.equal(other.outcome, null)
+  const next = new Waiting(partition, requestOf('m', { memberEpoch: told, owned: new Map([[TOPIC_ID, [0]]]) }))
+  await settled()
+  assert.deepEqual(other.partitions, [1])
+  assert.equal(next.outcome, null)
+  const grown = topicsOf(2, [{ name: 'orders', topicId: TOPIC_ID, partitionCount: 4, racks: null }])
+  partition.topicsChanged(topicsDelta(TOPICS, grown))
+  await settled()
+  assert.equal(next.partitions?.length, 2)
+})
+
+test('news that is not committed yet is not told', async () => {
+  const { cluster, partition, waiting } = await withWaiting()
+  cluster.holdsCommits = true
+  const joining = join(partition, 'g', 'n')
+  await settled()
+  assert.equal(waiting.outcome, null)
+  cluster.holdsCommits = false
+  cluster.commit()
+  await joining
+  await settled()
+  assert.deepEqual(waiting.partitions, [0])
+})
+
+test('a later heartbeat of the member answers the one that waits, as does its leave', async () => {
+  const { partition, request, memberEpoch, waiting } = await withWaiting()
+  const next = new Waiting(partition, request)
+  await settled()
+  assert.equal(waiting.response?.memberEpoch, memberEpoch)
+  assert.equal(next.outcome, null)
+  const leave = new Waiting(partition, requestOf('m', { memberEpoch: -1 }))
+  await settled()
+  assert.equal(next.response?.memberEpoch, memberEpoch)
+  assert.equal(leave.response?.memberEpoch, -1)
+})
+
+test('the wait counts for nothing: a member is heard of when its heartbeat comes, and when it is gone it is silent', async () => {
+  const { clock, partition, waiting } = await withWaiting()
+  await clock.advance(2000)
+  assert.equal(await silentMs(partition, 'm'), 2000)
+  waiting.leave()
+  await settled()
+  await join(partition, 'g', 'n')
+  await settled()
+  assert.equal(waiting.partitions, null, 'nobody is told')
+  assert.equal(await silentMs(partition, 'm'), 2000)
+  await clock.advance(42_900)
+  assert.notEqual(await silentMs(partition, 'm'), undefined)
+  await clock.advance(200)
+  assert.equal(await silentMs(partition, 'm'), undefined, 'its session has ended')
+})
+
+test('a heartbeat that is answered with news was heard when it came', async () => {
+  const { clock, partition, waiting } = await withWaiting()
+  await clock.advance(2000)
+  await join(partition, 'g', 'n')
+  await settled()
+  assert.deepEqual(waiting.partitions, [0])
+  assert.equal(await silentMs(partition, 'm'), 2000)
+})
+
+test('a member that waits is told when it is removed, when the lead is lost, and when the broker stops', async () => {
+  const removed = await withWaiting()
+  await join(removed.partition, 'g', 'n')
+  await settled()
+  const { memberEpoch } = removed.waiting.response!
+  const request = requestOf('m', { memberEpoch, owned: new Map([[TOPIC_ID, [0, 1]]]) })
+  let waiting = new Waiting(removed.partition, request)
+  // It never gives up what it was told to.
+  for (let waitedMs = 0; waiting.outcome !== 'UNKNOWN_MEMBER_ID'; waitedMs += 100) {
+    assert.ok(waitedMs <= 60_200, `after ${waitedMs} ms: ${JSON.stringify(waiting.outcome)}`)
+    if (waiting.outcome !== null) waiting = new Waiting(removed.partition, request)
+    await removed.clock.advance(100)
+  }
+
+  const deposed = await withWaiting()
+  const second = await openReplica(deposed.cluster, 2, deposed.clock)
+  deposed.cluster.elect(2)
+  await settled()
+  assert.equal(deposed.waiting.outcome, 'NOT_COORDINATOR')
+  const there = new Waiting(second.partition, deposed.request)
+  await settled()
+  assert.equal(there.outcome, null, 'it waits at the next coordinator')
+
+  const stopping = await withWaiting()
+  stopping.partition.endParking(new StratalogError('SHUTTING_DOWN'))
+  await settled()
+  assert.equal(stopping.waiting.outcome, 'SHUTTING_DOWN')
+  const late = new Waiting(stopping.partition, stopping.request)
+  const hasty = new Waiting(stopping.partition, stopping.request, 0)
+  await settled()
+  assert.equal(late.outcome, 'SHUTTING_DOWN')
+  assert.equal(hasty.response?.memberEpoch, stopping.memberEpoch)
 })

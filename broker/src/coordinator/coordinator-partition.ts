@@ -16,11 +16,11 @@ import type { PartitionLogger } from '../partition/partition-types.ts'
 import type { Clock } from '../replication/tick-loop.ts'
 import { CommittedFold } from './committed-fold.ts'
 import type { CoordinatorLog } from './coordinator-log.ts'
-import type { GroupConfig, GroupSummary } from './group/group-api.ts'
+import type { GroupConfig, GroupSummary, HeartbeatRequest, HeartbeatResponse } from './group/group-api.ts'
 import { GroupShard } from './group/group-shard.ts'
 import type { Topics, TopicsDelta } from './group/topics.ts'
 import type { GroupStore } from './group-store.ts'
-import { LedShard, type ShardCommand } from './led-shard.ts'
+import { LedShard, type Patience, type ShardCommand } from './led-shard.ts'
 
 /** What a coordinator partition is made of. */
 export interface CoordinatorPartitionOptions {
@@ -103,17 +103,19 @@ export class CoordinatorPartition {
    * NOT_COORDINATOR or COORDINATOR_LOAD_IN_PROGRESS it may have been committed, or may be yet.
    */
   run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
-    const state = this.#state
-    switch (state.kind) {
-      case 'leading':
-        return state.led.run(groupId, command)
-      case 'loading':
-        return Promise.reject(this.#loadInProgress())
-      case 'following':
-        return Promise.reject(this.#notCoordinator())
-      case 'ended':
-        return Promise.reject(state.error)
-    }
+    const led = this.#led()
+    return led instanceof StratalogError ? Promise.reject(led) : led.run(groupId, command)
+  }
+
+  /** Handles a heartbeat; see LedShard.heartbeat. Errors: as {@link run}. */
+  heartbeat(request: HeartbeatRequest, patience: Patience): Promise<HeartbeatResponse> {
+    const led = this.#led()
+    return led instanceof StratalogError ? Promise.reject(led) : led.heartbeat(request, patience)
+  }
+
+  /** The broker is about to stop: see LedShard.endParking. */
+  endParking(error: StratalogError): void {
+    if (this.#state.kind === 'leading') this.#state.led.endParking(error)
   }
 
   /** The groups, as they are in memory; null while this broker does not lead, or still builds them. */
@@ -220,6 +222,21 @@ export class CoordinatorPartition {
     this.#state = state
     if (former.kind === 'leading') former.led.end(error)
     this.#wake()
+  }
+
+  /** What answers, or why nothing does. */
+  #led(): LedShard | StratalogError {
+    const state = this.#state
+    switch (state.kind) {
+      case 'leading':
+        return state.led
+      case 'loading':
+        return this.#loadInProgress()
+      case 'following':
+        return this.#notCoordinator()
+      case 'ended':
+        return state.error
+    }
   }
 
   #wake(): void {

@@ -13,11 +13,11 @@ import type { Clock } from '../replication/tick-loop.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
 import { PartitionCoordinatorLog } from './coordinator-log.ts'
 import { CoordinatorPartition } from './coordinator-partition.ts'
-import type { GroupConfig, GroupSummary } from './group/group-api.ts'
+import type { GroupConfig, GroupSummary, HeartbeatRequest, HeartbeatResponse } from './group/group-api.ts'
 import type { GroupShard } from './group/group-shard.ts'
 import { NO_TOPICS, type Topics, topicsDelta } from './group/topics.ts'
 import { GroupStore } from './group-store.ts'
-import type { ShardCommand } from './led-shard.ts'
+import type { Patience, ShardCommand } from './led-shard.ts'
 
 /** What a coordinator is made of. */
 export interface GroupCoordinatorOptions {
@@ -97,9 +97,22 @@ export class GroupCoordinator {
    * Errors: as CoordinatorPartition.run.
    */
   run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
-    const partition = this.partitionOf(groupId)
-    const hosted = partition === null ? undefined : this.#hosted.get(partition)
-    return hosted === undefined ? Promise.reject(this.#notHere(partition)) : hosted.coordinator.run(groupId, command)
+    const coordinator = this.#coordinatorOf(groupId)
+    return coordinator instanceof StratalogError ? Promise.reject(coordinator) : coordinator.run(groupId, command)
+  }
+
+  /** Handles a heartbeat, which may be parked; see LedShard.heartbeat. Errors: as {@link run}. */
+  heartbeat(request: HeartbeatRequest, patience: Patience): Promise<HeartbeatResponse> {
+    const coordinator = this.#coordinatorOf(request.groupId)
+    return coordinator instanceof StratalogError
+      ? Promise.reject(coordinator)
+      : coordinator.heartbeat(request, patience)
+  }
+
+  /** The broker is about to stop, and must not wait for what is parked: see LedShard.endParking. */
+  endParking(): void {
+    const error = new StratalogError('SHUTTING_DOWN')
+    for (const { coordinator } of this.#hosted.values()) coordinator.endParking(error)
   }
 
   /** What a look at the groups brings, once it is committed. Errors: as {@link run}. */
@@ -171,6 +184,12 @@ export class GroupCoordinator {
       this.#hosted.delete(partition)
       await hosted?.coordinator.close()
     }
+  }
+
+  #coordinatorOf(groupId: string): CoordinatorPartition | StratalogError {
+    const partition = this.partitionOf(groupId)
+    const hosted = partition === null ? undefined : this.#hosted.get(partition)
+    return hosted?.coordinator ?? this.#notHere(partition)
   }
 
   #notHere(partition: number | null): StratalogError {

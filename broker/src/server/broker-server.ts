@@ -139,6 +139,7 @@ export class BrokerServer {
     const stopping = new StratalogError('SHUTTING_DOWN')
     for (const session of this.#fetchStreams.sessions()) session.fail(stopping)
     for (const stream of this.#watches.streams()) stream.fail(stopping)
+    this.#options.groups.coordinator.endParking()
     this.health.endWatches()
     const idle = Promise.all([this.#produceStreams.whenIdle(), this.#fetchStreams.whenIdle()])
     return await within(graceMs, idle)

@@ -54,4 +54,9 @@ export interface StreamCall<In, Out> extends OutboundStream<Out> {
 /** What a unary handler knows beside its request. */
 export interface UnaryContext {
   readonly connection: ClientConnection
+  /**
+   * Calls `listener` once nobody waits for the answer any more: the client has given up, or is gone. At once if that is so
+   * already.
+   */
+  onGone(listener: () => void): void
 }

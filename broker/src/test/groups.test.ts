@@ -307,3 +307,74 @@ test('a member that is silent for its session is removed, and its partitions go 
   })
   assert.equal(late.code, 'UNKNOWN_MEMBER_ID')
 })
+
+test('a heartbeat waits for news for as long as its sender says, and brings it at once', async (t) => {
+  const { broker, client } = await start(t, { settings: { 'group.heartbeat.interval.ms': 60_000 } })
+  const other = new WireClient(broker.bootstrap)
+  t.after(() => other[Symbol.dispose]())
+  await client.call(AdminService.createTopic, { name: 'orders', partitionCount: 2 })
+  await findCoordinator(client)
+  const subscription = { topics: ['orders'] }
+  const joined = await beat(client, { memberEpoch: 0, subscription, owned: {} })
+  const { memberEpoch } = joined
+  const startedMs = performance.now()
+  const quiet = await beat(client, { memberEpoch, owned: joined.assignment! })
+  assert.ok(performance.now() - startedMs < 5_000, 'nobody waits who did not ask for it')
+  assert.equal(quiet.assignment, null)
+  const short = await beat(client, { memberEpoch, maxWaitMs: 200 })
+  assert.ok(performance.now() - startedMs >= 200)
+  assert.equal(short.assignment, null)
+
+  const waiting = beat(client, { memberEpoch, owned: joined.assignment!, maxWaitMs: 60_000 })
+  const second = await beat(other, { memberId: 'm2', memberEpoch: 0, subscription, owned: {} })
+  assert.deepEqual(partitionsOf(second), [])
+  const told = await waiting
+  assert.deepEqual(partitionsOf(told), ['orders-0'])
+  const free = beat(other, { memberId: 'm2', memberEpoch: second.memberEpoch, owned: {}, maxWaitMs: 60_000 })
+  await beat(client, { memberEpoch: told.memberEpoch, owned: told.assignment! })
+  assert.deepEqual(partitionsOf(await free), ['orders-1'])
+})
+
+test('a member whose connection is gone while its heartbeat waits is not told anything, and its session ends', async (t) => {
+  const settings = { 'group.heartbeat.interval.ms': 60_000, 'group.min.session.timeout.ms': 100 }
+  const { broker, client } = await start(t, { settings })
+  const doomed = new WireClient(broker.bootstrap)
+  await client.call(AdminService.createTopic, { name: 'orders', partitionCount: 2 })
+  await findCoordinator(client)
+  const subscription = { topics: ['orders'], sessionTimeoutMs: 1_500 }
+  const { memberEpoch } = await beat(doomed, { memberEpoch: 0, subscription, owned: {} })
+  const waiting = beat(doomed, { memberEpoch, maxWaitMs: 60_000 }).catch(() => null)
+  const members = async (): Promise<[string, number][]> => {
+    const { members: all } = await client.call(GroupsService.describeGroup, { groupId: GROUP })
+    return all.map((member) => [member.memberId!, member.memberEpoch!])
+  }
+  await waitFor(async () => (await members()).length === 1, 'the member is there')
+  doomed[Symbol.dispose]()
+  await waiting
+  await waitFor(() => broker.broker.connectionCount === 1, 'its connection is gone')
+  const joined = await beat(client, { memberId: 'm2', memberEpoch: 0, subscription: { topics: ['orders'] }, owned: {} })
+  assert.deepEqual(await members(), [
+    ['m1', memberEpoch],
+    ['m2', joined.memberEpoch],
+  ])
+  await waitFor(async () => (await members()).length === 1, 'its session ends')
+})
+
+test('a broker that stops does not wait for heartbeats that wait', async (t) => {
+  const { broker, client } = await start(t, { settings: { 'group.heartbeat.interval.ms': 60_000 } })
+  await client.call(AdminService.createTopic, { name: 'orders', partitionCount: 2 })
+  await findCoordinator(client)
+  const { memberEpoch } = await beat(client, { memberEpoch: 0, subscription: { topics: ['orders'] }, owned: {} })
+  const waiting = client.failure(GroupsService.heartbeat, {
+    groupId: GROUP,
+    memberId: 'm1',
+    memberEpoch,
+    maxWaitMs: 60_000,
+  })
+  // Behind it on the same connection: by its answer the other one waits.
+  await client.call(GroupsService.describeGroup, { groupId: GROUP })
+  const startedMs = performance.now()
+  await broker.stop()
+  assert.ok(performance.now() - startedMs < 5_000)
+  assert.equal((await waiting).code, 'SHUTTING_DOWN')
+})

@@ -12,8 +12,10 @@ import type { ResolvedSubscribeOptions } from './subscribe-options.ts'
 
 /** For a leave to be answered: whatever becomes of it, the session ends by itself. */
 const LEAVE_TIMEOUT_MS = 1_000
-/** For a heartbeat, at the least; coordinators may keep one for the heartbeat interval. */
+/** For a heartbeat, at the least. */
 const HEARTBEAT_TIMEOUT_MIN_MS = 10_000
+/** Of that, how long the coordinator may keep it for news; the rest is for finding a coordinator, and the way. */
+const HOLD_SHARE = 0.5
 
 /** What a member's shell is made of. */
 export interface MemberShellOptions {
@@ -125,6 +127,7 @@ export class MemberShell {
       ...(heartbeat.isFull ? { subscription: subscriptionOf(options, client.options.clientId) } : {}),
       ...(heartbeat.owned === null ? {} : { owned: { partitions: byTopic(heartbeat.owned) } }),
       stalls: isLeave ? [] : stalls(),
+      maxWaitMs: isLeave ? 0 : Math.floor(timeoutMs * HOLD_SHARE),
     }
     const response = await client.groups.call(group, GroupsService.heartbeat, request, {
       signal,

@@ -156,8 +156,9 @@ export class Membership {
     if (answer.heartbeatIntervalMs > 0) {
       this.#intervalMs = Math.max(HEARTBEAT_INTERVAL_MIN_MS, answer.heartbeatIntervalMs)
     }
-    // From one sending to the next: a coordinator may keep a heartbeat for as long, in order to answer with news.
-    this.#heartbeatDueMs = Math.max(nowMs, this.#sentMs + this.#intervalMs)
+    // From one sending to the next: a coordinator may keep a heartbeat for as long, in order to answer with news. After
+    // news the next one goes out at once: it says that they came, and waits for what comes after them.
+    this.#heartbeatDueMs = answer.assignment === null ? Math.max(nowMs, this.#sentMs + this.#intervalMs) : nowMs
     if (this.#stage === 'joining') {
       this.#stage = 'in'
       this.#effects.push({ kind: 'joined' })
@@ -277,7 +278,7 @@ export class Membership {
     const wanted = [...this.#target].filter(([key]) => !this.#owned.has(key)).map(([, partition]) => partition)
     if (wanted.length === 0) return
     for (const partition of wanted) this.#own(partition)
-    // Told with the next heartbeat that is due anyway: nobody waits for it.
+    // Told with the next heartbeat, which follows anyway.
     this.#isOwnedTold = false
     this.#effects.push({ kind: 'assign', partitions: wanted })
   }

@@ -31,7 +31,7 @@ export interface Outcome<Response> {
   /** To be appended in this order; none when nothing changed. The response must wait for them. */
   readonly records: readonly GroupRecord[]
   readonly response: Response
-  /** Members of the group whose next heartbeat brings news: parked heartbeats of theirs should be handled again. */
+  /** Members of the group whose next heartbeat brings news, removed ones included: parked heartbeats of theirs are handled again. */
   readonly wakes: readonly string[]
   /** For the log: what happened, such as `member m-1 of group g joined`. */
   readonly events: readonly string[]
@@ -106,6 +106,8 @@ export interface HeartbeatResponse {
   readonly heartbeatIntervalMs: number
   /** All that the member should own; null when it knows already. */
   readonly assignment: Assignment | null
+  /** How long the answer may be held back for news to come: below the session timeout; 0 when it brings something itself. */
+  readonly holdMs: number
 }
 
 /** A member as offsets calls name it; null from outside the group. */

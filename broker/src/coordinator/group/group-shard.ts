@@ -121,8 +121,13 @@ export class GroupShard {
     })
   }
 
-  /** A member joins, stays or leaves. */
-  heartbeat(request: HeartbeatRequest, nowMs: number): Result<HeartbeatResponse> {
+  /**
+   * A member joins, stays or leaves.
+   *
+   * @param heardMs when the heartbeat came. One that was held back is handled again with its own time: it says that the
+   *   member was alive then, and no more.
+   */
+  heartbeat(request: HeartbeatRequest, nowMs: number, heardMs: number = nowMs): Result<HeartbeatResponse> {
     const lead = this.#leading()
     const { groupId, memberId, memberEpoch } = request
     if (!Number.isInteger(memberEpoch) || memberEpoch < LEAVE_FOR_A_WHILE_EPOCH) return badEpoch(memberEpoch)
@@ -132,8 +137,8 @@ export class GroupShard {
       if (error !== null) return error
     }
     const draft = new Draft(known ?? this.#newGroup(groupId))
-    const step = memberEpoch <= LEAVE_EPOCH ? leave : beat
-    const response = step(draft, request, lead, nowMs)
+    const isLeave = memberEpoch <= LEAVE_EPOCH
+    const response = isLeave ? leave(draft, request, lead, nowMs) : beat(draft, request, lead, nowMs, heardMs)
     const member = draft.group.members.get(memberId)
     if (member !== undefined) this.#deadlines.schedule(member)
     return this.#finish(draft, response, nowMs, memberId)
@@ -351,6 +356,9 @@ export class GroupShard {
       this.#deadlines.schedule(group)
     }
     const wakes: string[] = []
+    for (const record of records) {
+      if (record.type === 'member' && record.value === null && record.memberId !== callerId) wakes.push(record.memberId)
+    }
     if (group.takeNews()) {
       for (const member of group.unsettled) {
         if (member.memberId !== callerId && hasNewsFor(group, member)) wakes.push(member.memberId)

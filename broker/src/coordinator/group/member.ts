@@ -45,6 +45,11 @@ export class Member {
     return this.value.instanceId ?? this.memberId
   }
 
+  /** A heartbeat came at that time. One that was held back says nothing about the time since. */
+  hear(heardMs: number): void {
+    this.lastHeartbeatMs = Math.max(this.lastHeartbeatMs, heardMs)
+  }
+
   /** Whether there is nothing left to move. One that is away waits for nothing. */
   isSettled(): boolean {
     const { away, assigned, revoking } = this.current

@@ -21,7 +21,7 @@ test('a heartbeat without news has no records and no assignment', () => {
   const { memberEpoch } = fixture.join('a', ['orders'])
   const outcome = ok(fixture.beat('a', { memberEpoch, owned: parts(1, 0, 1, 2, 3) }))
   assert.deepEqual(outcome.records, [])
-  assert.deepEqual(outcome.response, { memberEpoch, heartbeatIntervalMs: 3000, assignment: null })
+  assert.deepEqual(outcome.response, { memberEpoch, heartbeatIntervalMs: 3000, assignment: null, holdMs: 3000 })
 })
 
 test('a partition moves when its owner has said that it gave it up, and only then', () => {
@@ -155,7 +155,7 @@ test('a member that never acknowledges a revocation is removed at its rebalance 
   }
   const [change] = fixture.pass(1000)
   assert.match(change!.events.join(), /a of group g was removed: it did not give up its partitions within 20000 ms/)
-  assert.deepEqual(change!.wakes, ['b'])
+  assert.deepEqual(change!.wakes, ['a', 'b'], 'the one that is removed as well: it is told so')
   assert.deepEqual(fixture.stay('b', b.memberEpoch).assignment, parts(1, 0, 1, 2, 3))
   refused(fixture.beat('a', { memberEpoch: a.memberEpoch }), 'UNKNOWN_MEMBER_ID')
 })

@@ -33,15 +33,23 @@ const SILENT_HEARTBEATS = 3
 /** While something moves, heartbeats are that much more frequent. */
 const UNSETTLED_SPEED_UP = 10
 
+/** Of the session timeout: the rest is for the answer and the next heartbeat. */
+const HOLD_SHARE = 0.5
+
 /** What a member knows that was told nothing yet. */
 const NO_EPOCH = -1
 
-/** A heartbeat of a member that joins or stays. Changes nothing when it gives an error. */
+/**
+ * A heartbeat of a member that joins or stays. Changes nothing when it gives an error.
+ *
+ * @param heardMs when it came: earlier than `nowMs` when it was held back.
+ */
 export function beat(
   draft: Draft,
   request: HeartbeatRequest,
   context: MembershipContext,
   nowMs: number,
+  heardMs: number = nowMs,
 ): HeartbeatResponse | StratalogError {
   const known = draft.group.members.get(request.memberId)
   if (known === undefined) {
@@ -53,10 +61,10 @@ export function beat(
   const { memberEpoch, away } = known.current
   if (away && request.memberEpoch === JOIN_EPOCH) return comeBack(draft, known, request, context, nowMs)
   if (request.memberEpoch !== memberEpoch) {
-    known.lastHeartbeatMs = nowMs
+    known.hear(heardMs)
     return responseTo(request, known, context)
   }
-  return stay(draft, known, request, context, nowMs)
+  return stay(draft, known, request, context, nowMs, heardMs)
 }
 
 /** A member leaves; one that is gone already is told the same, for its answer may have been lost. */
@@ -76,7 +84,7 @@ export function leave(
     draft.events.push(`member ${memberId} of group ${groupId} left`)
     retarget(draft, context, true, nowMs)
   }
-  return { memberEpoch, heartbeatIntervalMs: context.config.heartbeatIntervalMs, assignment: null }
+  return { memberEpoch, heartbeatIntervalMs: context.config.heartbeatIntervalMs, assignment: null, holdMs: 0 }
 }
 
 /** Removes members whose time is up. @returns how many. */
@@ -173,12 +181,13 @@ function stay(
   request: HeartbeatRequest,
   context: MembershipContext,
   nowMs: number,
+  heardMs: number,
 ): HeartbeatResponse | StratalogError {
   if (request.subscription !== null) {
     const error = resubscribe(draft, member, request, context, nowMs)
     if (error !== null) return error
   }
-  member.lastHeartbeatMs = nowMs
+  member.hear(heardMs)
   member.stalls = request.stalls
   if (draft.group.unsettled.has(member)) reconcile(draft, member, request.memberEpoch, request.owned, nowMs)
   return responseTo(request, member, context)
@@ -307,11 +316,9 @@ function removeMember(draft: Draft, member: Member): void {
 
 function responseTo(request: HeartbeatRequest, member: Member, context: MembershipContext): HeartbeatResponse {
   const { memberEpoch, assigned } = member.current
-  const { heartbeatIntervalMs } = context.config
-  const isSettled = member.isSettled()
-  return {
-    memberEpoch,
-    heartbeatIntervalMs: isSettled ? heartbeatIntervalMs : Math.ceil(heartbeatIntervalMs / UNSETTLED_SPEED_UP),
-    assignment: request.memberEpoch === memberEpoch ? null : assigned,
-  }
+  const { heartbeatIntervalMs: settledMs } = context.config
+  const heartbeatIntervalMs = member.isSettled() ? settledMs : Math.ceil(settledMs / UNSETTLED_SPEED_UP)
+  if (request.memberEpoch !== memberEpoch) return { memberEpoch, heartbeatIntervalMs, assignment: assigned, holdMs: 0 }
+  const holdMs = Math.min(heartbeatIntervalMs, Math.floor(member.value.sessionTimeoutMs * HOLD_SHARE))
+  return { memberEpoch, heartbeatIntervalMs, assignment: null, holdMs }
 }

@@ -15,7 +15,7 @@ import {
 } from '@grpc/grpc-js'
 import { InvariantError, isStratalogError, type RpcMethod, StratalogError } from '@stratalog/proto'
 import type { Logger } from '../../observability/logger.ts'
-import type { OutboundStream, StreamCall, UnaryContext } from '../call.ts'
+import type { ClientConnection, OutboundStream, StreamCall, UnaryContext } from '../call.ts'
 import { statusOf } from './call-status.ts'
 import { type ConnectionLimits, ConnectionTable } from './connection-table.ts'
 import { GrpcOutboundStream, GrpcStreamCall, type Guard } from './grpc-stream-call.ts'
@@ -76,7 +76,7 @@ export class GrpcServer {
   ): void {
     const handle = async (call: ServerUnaryCall<unknown, ResponseIn>, callback: sendUnaryData<ResponseIn>) => {
       try {
-        const context = { connection: this.connections.find(call.getPeer()) }
+        const context = contextOf(call, this.connections.find(call.getPeer()))
         callback(null, await handler(wellFormed<RequestOut>(call.request), context))
       } catch (error) {
         callback(statusOf(this.nameError(error, method.path)))
@@ -176,6 +176,16 @@ export class GrpcServer {
       'UNKNOWN_SERVER_ERROR',
       `${what} failed: ${error instanceof Error ? error.message : error}`,
     )
+  }
+}
+
+function contextOf(call: ServerUnaryCall<unknown, unknown>, connection: ClientConnection): UnaryContext {
+  return {
+    connection,
+    onGone: (listener) => {
+      if (call.cancelled) listener()
+      else call.once('cancelled', listener)
+    },
   }
 }
 

@@ -19,7 +19,7 @@ import {
   offsetMessage,
 } from '../../groups/group-messages.ts'
 import type { OffsetResetter } from '../../groups/offset-resetter.ts'
-import type { ClientConnection } from '../call.ts'
+import type { UnaryContext } from '../call.ts'
 import type { GrpcServer } from '../grpc/grpc-server.ts'
 import type { RequestShape } from '../grpc/request-shape.ts'
 import type { TopicView } from './topic-view.ts'
@@ -48,11 +48,7 @@ export function bindGroups(server: GrpcServer, options: GroupHandlersOptions): v
     const place = await directory.findCoordinator(groupId)
     return { coordinator: view.leaderHint(place, connection), partition: place.partition }
   })
-  server.unary(
-    GroupsService.heartbeat,
-    (request, { connection }) => handlers.heartbeat(request, connection),
-    GROUP_REQUEST,
-  )
+  server.unary(GroupsService.heartbeat, (request, context) => handlers.heartbeat(request, context), GROUP_REQUEST)
   server.unary(GroupsService.commitOffsets, (request) => handlers.commitOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.fetchOffsets, (request) => handlers.fetchOffsets(request), GROUP_REQUEST)
   server.unary(GroupsService.deleteOffsets, (request) => handlers.deleteOffsets(request), GROUP_REQUEST)
@@ -87,11 +83,14 @@ class GroupHandlers {
 
   async heartbeat(
     request: stratalog.v1.GroupHeartbeatRequest,
-    { peer }: ClientConnection,
+    { connection, onGone }: UnaryContext,
   ): Promise<stratalog.v1.GroupHeartbeatResponse.$Properties> {
     const { coordinator } = this.#options
-    const beat = heartbeatOf(request, peer)
-    const response = await this.run(request.groupId, (shard, nowMs) => shard.heartbeat(beat, nowMs))
+    const { groupId, maxWaitMs } = request
+    refuse(checkGroupId(groupId))
+    const beat = heartbeatOf(request, connection.peer)
+    const answer = coordinator.heartbeat(beat, { maxWaitMs, onGone })
+    const response = await this.#following(groupId, answer)
     return heartbeatMessage(response, coordinator.topics)
   }
 
@@ -151,8 +150,13 @@ class GroupHandlers {
   /** Runs a command at the coordinator, if that is this broker. Errors: as GroupCoordinator.run, with the leader's address. */
   async run<Response>(groupId: string, command: ShardCommand<Response>): Promise<Response> {
     refuse(checkGroupId(groupId))
+    return await this.#following(groupId, this.#options.coordinator.run(groupId, command))
+  }
+
+  /** What was asked of the coordinator; if that is another broker, the error says which. */
+  async #following<Answer>(groupId: string, answer: Promise<Answer>): Promise<Answer> {
     try {
-      return await this.#options.coordinator.run(groupId, command)
+      return await answer
     } catch (error) {
       throw this.#told(error, groupId)
     }

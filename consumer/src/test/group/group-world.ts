@@ -62,9 +62,9 @@ export class GroupWorld implements AsyncDisposable {
   }
 
   /** @param partitionCount of topic `t`; 0 = no topic. */
-  static async start(partitionCount: number): Promise<GroupWorld> {
+  static async start(partitionCount: number, heartbeatIntervalMs = 500): Promise<GroupWorld> {
     const settings = {
-      'group.heartbeat.interval.ms': 500,
+      'group.heartbeat.interval.ms': heartbeatIntervalMs,
       'group.session.timeout.ms': 6_000,
       'group.min.session.timeout.ms': 500,
       'offsets.topic.partitions': 2,

@@ -56,6 +56,43 @@ test('each coordinator in turn is killed: the next one has members and offsets, 
   }
 })
 
+test('a heartbeat that waits when its coordinator is stopped or killed waits at the next one, and gets its news there', async () => {
+  await using cluster = await TestCluster.start(3, { 'group.heartbeat.interval.ms': '60000' })
+  await cluster.createTopic(TOPIC)
+  using groups = clientOf(cluster)
+  using others = clientOf(cluster)
+  for (const end of ['stop', 'kill'] as const) {
+    const groupId = `billing-${end}`
+    const joined = await join(groups, groupId)
+    const { memberEpoch } = joined
+    let told: Beat | null = null
+    const waiting = groups.heartbeat({
+      groupId,
+      memberId: 'm1',
+      memberEpoch,
+      owned: joined.assignment!,
+      maxWaitMs: 60_000,
+    })
+    const noted = waiting.then((answer) => {
+      told = answer
+    })
+    const { brokerId } = await others.coordinatorOf(groupId)
+    await others.call(GroupsService.fetchOffsets, { groupId })
+    const endedMs = performance.now()
+    await cluster.brokers.brokers[brokerId - 1]![end]()
+    await committed(others, groupId)
+    assert.equal(told, null, 'it waits, wherever')
+    await join(others, groupId, 'm2')
+    await noted
+    const tookMs = performance.now() - endedMs
+    assert.ok(tookMs < FAILOVER_MS, `told after ${tookMs} ms`)
+    const kept = told!.assignment!.partitions!.flatMap(({ partitions }) => partitions!)
+    assert.ok(kept.length < PARTITION_COUNT, 'it is to give up some')
+    await cluster.brokers.restart(brokerId)
+    await cluster.healthy()
+  }
+})
+
 test('all brokers are killed and come back: groups, members and offsets are there', async () => {
   await using cluster = await TestCluster.start()
   await cluster.createTopic(TOPIC)
