@@ -261,3 +261,9 @@ test('fifty members that come one after another end with equal shares', () => {
   fixture.settle(members)
   for (const { assignment } of members.values()) assert.equal(partitionCount(assignment!), 60)
 })
+
+test('a member with a short session is told to speak three times in it', () => {
+  const fixture = new ShardFixture([ORDERS])
+  const joined = fixture.join('a', ['orders'], { sessionTimeoutMs: 1200 })
+  assert.equal(joined.heartbeatIntervalMs, 400)
+})

@@ -35,6 +35,8 @@ const UNSETTLED_SPEED_UP = 10
 
 /** Of the session timeout: the rest is for the answer and the next heartbeat. */
 const HOLD_SHARE = 0.5
+/** A session has room for so many at least: some may be lost or late. */
+const HEARTBEATS_A_SESSION = 3
 
 /** What a member knows that was told nothing yet. */
 const NO_EPOCH = -1
@@ -316,9 +318,11 @@ function removeMember(draft: Draft, member: Member): void {
 
 function responseTo(request: HeartbeatRequest, member: Member, context: MembershipContext): HeartbeatResponse {
   const { memberEpoch, assigned } = member.current
-  const { heartbeatIntervalMs: settledMs } = context.config
+  const { sessionTimeoutMs } = member.value
+  // A member that may be silent for a short time only has to speak more often.
+  const settledMs = Math.min(context.config.heartbeatIntervalMs, Math.floor(sessionTimeoutMs / HEARTBEATS_A_SESSION))
   const heartbeatIntervalMs = member.isSettled() ? settledMs : Math.ceil(settledMs / UNSETTLED_SPEED_UP)
   if (request.memberEpoch !== memberEpoch) return { memberEpoch, heartbeatIntervalMs, assignment: assigned, holdMs: 0 }
-  const holdMs = Math.min(heartbeatIntervalMs, Math.floor(member.value.sessionTimeoutMs * HOLD_SHARE))
+  const holdMs = Math.min(heartbeatIntervalMs, Math.floor(sessionTimeoutMs * HOLD_SHARE))
   return { memberEpoch, heartbeatIntervalMs, assignment: null, holdMs }
 }
