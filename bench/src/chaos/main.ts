@@ -32,6 +32,7 @@ interface Flags {
 const POWER_LOSS_ROUNDS = 50
 const FAILOVER_ROUNDS = 30
 const SESSION_TIMEOUT_MS = 6000
+const SETTLE_BAR_MS = 5000
 
 const program = new Command('chaos')
   .description('Runs a cluster of broker processes through faults under load, and checks that it kept its promises.')
@@ -101,6 +102,7 @@ async function groups(flags: Flags, folder: string): Promise<number> {
     faults: flags.faults?.split(',') ?? null,
     isFixedOrder: false,
     sessionTimeoutMs: sessionTimeout,
+    settleBarMs: SETTLE_BAR_MS,
     input: input === undefined ? null : resolve(input),
     folder,
     tell: (line) => console.log(line),

@@ -50,6 +50,8 @@ export interface GroupVerdict {
   readonly duplicateCount: number
   /** Processed while, or after, the partition was lost. */
   readonly lateCount: number
+  /** Partitions that a member still read when another had them: it had been paused, and did not know yet. */
+  readonly wokenCount: number
   readonly ownershipCount: number
   readonly groupEpochs: number
   readonly handOvers: readonly HandOver[]
@@ -68,6 +70,7 @@ export class GroupChecker {
   readonly #faults: Record<string, number> = {}
   readonly #seenOffsets = new Map<number, number>()
   #lateCount = 0
+  #wokenCount = 0
   #lastWrittenMs = 0
   #firstEpoch: number | null = null
   #lastEpoch = 0
@@ -128,9 +131,12 @@ export class GroupChecker {
       processedCount,
       duplicateCount,
       lateCount: this.#lateCount,
+      wokenCount: this.#wokenCount,
       ownershipCount: ownerships.length,
       groupEpochs: this.#lastEpoch - (this.#firstEpoch ?? this.#lastEpoch),
-      handOvers: [...byPartition.values()].flatMap(handOversOf),
+      handOvers: [...byPartition.values()].flatMap((owners) => {
+        return handOversOf(owners, (source) => this.#pausesOf(source))
+      }),
       faults: this.#faults,
     }
   }
@@ -184,7 +190,9 @@ export class GroupChecker {
         by = source
       }
       const former = owners[index - 1]
-      if (former === undefined || former.untilMs <= sinceMs || this.#wasFenced(former, sinceMs)) return
+      if (former === undefined) return
+      if (former.lastProgressMs > sinceMs) this.#wokenCount++
+      if (former.untilMs <= sinceMs || this.#wasFenced(former, sinceMs)) return
       const until = former.end === 'open' ? 'to the end of it' : `until ${former.untilMs}`
       this.#violate('two-owners', `${name}, though ${former.source} had it ${until} (${former.end})`)
     })

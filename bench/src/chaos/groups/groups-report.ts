@@ -14,7 +14,7 @@ const HAND_OVERS: Readonly<Record<HandOverKind, string>> = {
 /** The report as text, findings last. */
 export function renderGroupReport(report: GroupReport): string {
   const { verdict, lastSettleMs, closesMs } = report
-  const { writtenCount, processedCount, duplicateCount, lateCount, groupEpochs, ownershipCount } = verdict
+  const { writtenCount, processedCount, duplicateCount, lateCount, wokenCount, groupEpochs, ownershipCount } = verdict
   const faultCount = Object.values(verdict.faults).reduce((sum, count) => sum + count, 0)
   const share = ((100 * duplicateCount) / Math.max(1, processedCount)).toFixed(3)
   const lines = [
@@ -23,6 +23,7 @@ export function renderGroupReport(report: GroupReport): string {
     renderHandOvers(report),
     `${faultCount} faults of ${Object.keys(verdict.faults).length} kinds in ${Math.round(report.tookMs / 1000)} s, seed ${report.seed}`,
     `${writtenCount} records written, ${processedCount} processed: ${duplicateCount} of them again (${share} %), ${lateCount} while the partition was lost`,
+    `${wokenCount} times a member that had been paused still processed records of a partition that was another's already`,
     `${groupEpochs} rebalances; ${ownershipCount} times a member got a partition`,
     `settled after the last fault: ${lastSettleMs === null ? 'never' : `${Math.round(lastSettleMs)} ms`}; members closed in ${span(closesMs)}`,
     '',

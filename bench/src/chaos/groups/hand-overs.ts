@@ -13,19 +13,24 @@ export interface HandOver {
   readonly tookMs: number
 }
 
-/** Those of one partition. @param owners in the order in which they had it. */
-export function handOversOf(owners: readonly Ownership[]): HandOver[] {
+/** Those of one partition. @param owners in the order in which they had it, @param pausesOf from and to, by source. */
+export function handOversOf(
+  owners: readonly Ownership[],
+  pausesOf: (source: string) => readonly (readonly [number, number])[],
+): HandOver[] {
   return owners.slice(1).map((owner, index) => {
     const former = owners[index]!
-    if (former.end !== 'revoked') return { kind: 'taken-over', tookMs: since(former.lastProgressMs, owner) }
+    const { sinceMs } = owner
+    if (former.end !== 'revoked') {
+      // What it processed when it woke up is no progress of the group.
+      const asleep = pausesOf(former.source).find(([fromMs, toMs]) => fromMs < sinceMs && sinceMs <= toMs)
+      const fromMs = Math.min(former.lastProgressMs, asleep?.[0] ?? Number.POSITIVE_INFINITY)
+      return { kind: 'taken-over', tookMs: Math.max(0, sinceMs - fromMs) }
+    }
     const isSame = memberOf(former.source) === memberOf(owner.source)
-    return { kind: isSame ? 'returned' : 'given-up', tookMs: since(former.untilMs, owner) }
+    // A fenced member may tell late that it has given up: no time passed then.
+    return { kind: isSame ? 'returned' : 'given-up', tookMs: Math.max(0, sinceMs - former.untilMs) }
   })
-}
-
-/** A fenced member may tell of a partition late: no time passed then. */
-function since(fromMs: number, { sinceMs }: Ownership): number {
-  return Math.max(0, sinceMs - fromMs)
 }
 
 /** The part of a source's name before the number of the process. */
