@@ -25,6 +25,8 @@ export class GroupPartition {
   isWindowFull = false
   /** Whether the application has been told of it. */
   announced = false
+  /** Whether `onAssigned` is over: records may be handed out. */
+  isReady = false
   /** Resolves when `onAssigned` is over, or will not be called. */
   readonly started: Promise<void>
   readonly markStarted: () => void

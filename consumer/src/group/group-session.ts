@@ -34,6 +34,8 @@ import type { PositionControl, ResolvedSubscribeOptions } from './subscribe-opti
 const INTERVAL_COMMIT_TIMEOUT_MS = 5_000
 /** For the commit before a partition goes; the membership core has the last word. */
 const HAND_OVER_COMMIT_TIMEOUT_MS = 30_000
+/** Of the session timeout: a process that has stood still for so long asks whether its session is over. */
+const STANDSTILL_SHARE = 0.5
 /** Handed out and not committable, of one partition: beyond it nothing more is handed out until it is half of it. */
 const UNFINISHED_MAX = 10_000
 
@@ -72,6 +74,8 @@ export class GroupSession<K, V> {
   /** Lost partitions whose records are in hand for too long. */
   readonly #stuck = new Set<OffsetTracker>()
   #finished: MemberPartition[] = []
+  /** Wakes those that wait for the end of a hold; null while nothing is held. */
+  #held: { readonly over: Promise<void>; readonly end: () => void } | null = null
   #commitTimer: NodeJS.Timeout | null = null
   #isCommitting = false
   #onJoined: () => void = () => {}
@@ -90,11 +94,13 @@ export class GroupSession<K, V> {
     this.over = new Promise((resolve) => {
       this.#onOver = resolve
     })
-    this.watch = new ProcessingWatch(
-      subscribe.maxProcessingTimeMs,
-      () => this.#roster.values(),
-      (stalled) => this.#onStalled(stalled),
-    )
+    this.watch = new ProcessingWatch({
+      maxProcessingTimeMs: subscribe.maxProcessingTimeMs,
+      partitions: () => this.#roster.values(),
+      onStalled: (stalled) => this.#onStalled(stalled),
+      standstillMs: subscribe.sessionTimeoutMs * STANDSTILL_SHARE,
+      onStoodStill: () => this.#member.dispatch((membership, nowMs) => membership.stoodStill(nowMs)),
+    })
     this.#member = new MemberShell({
       client,
       memberId: this.memberId,
@@ -123,6 +129,11 @@ export class GroupSession<K, V> {
   /** Why the last heartbeat failed; null after an answer. */
   get lastError(): StratalogError | null {
     return this.#member.lastError
+  }
+
+  /** Set while nothing may be begun, because the group may have gone on without this member: resolves when that is known. */
+  get held(): Promise<void> | null {
+    return this.#held?.over ?? null
   }
 
   /** The member's partitions. */
@@ -271,6 +282,7 @@ export class GroupSession<K, V> {
   stop(): void {
     if (this.#ending.signal.aborted) return
     this.#ending.abort()
+    this.#endHold()
     this.watch.stop()
     this.#member.stop()
     if (this.#commitTimer !== null) clearInterval(this.#commitTimer)
@@ -297,6 +309,13 @@ export class GroupSession<K, V> {
       case 'lose':
         this.#lose(this.#present(effect.partitions), effect.reason)
         return
+      case 'hold':
+        this.#hold()
+        return
+      case 'proceed':
+        this.#endHold()
+        for (const partition of this.#roster.values()) this.#proceed(partition)
+        return
       case 'fail':
         this.stop()
         this.#options.onFailed(effect.error)
@@ -308,6 +327,26 @@ export class GroupSession<K, V> {
 
   #present(places: readonly MemberPartition[]): GroupPartition[] {
     return places.flatMap((place) => this.#roster.get(partitionKey(place)) ?? [])
+  }
+
+  #hold(): void {
+    let end = (): void => {}
+    const over = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    this.#held = { over, end }
+    for (const { state } of this.#roster.values()) if (state !== null) this.#options.core.halt(state)
+  }
+
+  #endHold(): void {
+    this.#held?.end()
+    this.#held = null
+  }
+
+  /** Hands out, unless there is a reason not to. */
+  #proceed({ state, isReady, isWindowFull, leaving }: GroupPartition): void {
+    if (state === null || !isReady || isWindowFull || leaving.aborted || this.#held !== null) return
+    this.#options.core.proceed(state)
   }
 
   #assign(places: readonly MemberPartition[]): void {
@@ -350,7 +389,7 @@ export class GroupSession<K, V> {
   }
 
   async #announce(started: readonly GroupPartition[]): Promise<void> {
-    const { core, options, tell, onFailed } = this.#options
+    const { options, tell, onFailed } = this.#options
     try {
       await this.#hooks.run(async () => {
         const partitions = started.filter(({ leaving }) => !leaving.aborted)
@@ -358,7 +397,10 @@ export class GroupSession<K, V> {
         for (const partition of partitions) partition.announced = true
         const names = partitions.map(({ name }) => name)
         await options.hooks.onAssigned?.(names, this.#options.control)
-        for (const { state, leaving } of partitions) if (state !== null && !leaving.aborted) core.proceed(state)
+        for (const partition of partitions) {
+          partition.isReady = true
+          this.#proceed(partition)
+        }
         tell('assigned', names)
       })
       // Where it begins is committed at once: the next owner must not begin at another end.
@@ -445,11 +487,11 @@ export class GroupSession<K, V> {
   }
 
   #onSettled(partition: GroupPartition): void {
-    const { tracker, state, leaving } = partition
-    if (tracker === null || state === null) return
+    const { tracker } = partition
+    if (tracker === null) return
     if (partition.isWindowFull && tracker.unfinishedCount <= UNFINISHED_MAX / 2) {
       partition.isWindowFull = false
-      if (!leaving.aborted) this.#options.core.proceed(state)
+      this.#proceed(partition)
     }
     if (tracker.inHand.size > 0 || !this.#stuck.delete(tracker) || this.#stuck.size > 0) return
     this.#member.dispatch((membership, nowMs) => membership.comeBack(nowMs))

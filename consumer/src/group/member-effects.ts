@@ -47,6 +47,9 @@ export type MemberEffect =
   | { readonly kind: 'release'; readonly partitions: readonly MemberPartition[] }
   /** These belong to somebody else already: stop at once, commit nothing. */
   | { readonly kind: 'lose'; readonly partitions: readonly MemberPartition[]; readonly reason: StratalogError }
+  /** Hand out nothing until `proceed`: the group may have gone on without this member. */
+  | { readonly kind: 'hold' }
+  | { readonly kind: 'proceed' }
   /** The member cannot be in this group; it is over. */
   | { readonly kind: 'fail'; readonly error: StratalogError }
   /** The member has left for good; it is over. */

@@ -110,6 +110,8 @@ class SimMember {
   readonly #progress = new Map<number, 'revoke' | 'commit' | 'release'>()
   readonly outbox: Heartbeat[] = []
   isOver = false
+  /** Since it stood still; until it has heard of the coordinator. */
+  isHeld = false
 
   constructor(id: string, random: () => number) {
     this.id = id
@@ -121,6 +123,8 @@ class SimMember {
       if (effect.kind === 'send') this.outbox.push(effect.heartbeat)
       else if (effect.kind === 'left') this.isOver = true
       else if (effect.kind === 'fail') assert.fail(effect.error)
+      else if (effect.kind === 'hold') this.isHeld = true
+      else if (effect.kind === 'proceed') this.isHeld = false
       else if (effect.kind !== 'joined') for (const { partition } of effect.partitions) this.#on(effect.kind, partition)
     }
   }
@@ -181,6 +185,7 @@ class Simulation {
     if (this.#members.length === 0) this.#join()
     for (let step = 0; step < 5_000 && !this.#isQuiet(); step++) this.#step()
     assert.ok(this.#isQuiet(), 'the group did not settle')
+    assert.ok(!this.#members.some(({ isHeld }) => isHeld), 'a member is held for ever')
     assert.deepEqual(this.#members.flatMap(({ reading }) => [...reading]).toSorted(), ALL)
     for (const member of this.#members) member.apply(member.core.close(this.#nowMs, 1_000))
     for (let step = 0; step < 1_000 && this.#members.length > 0; step++) this.#step()
@@ -193,9 +198,11 @@ class Simulation {
       this.#coordinator.isSettled() &&
       // One that died is in the group until its session ends.
       this.#coordinator.members.size === this.#members.length &&
-      this.#members.every(({ id, reading }) => {
+      this.#members.every(({ id, reading, isHeld }) => {
         const known = this.#coordinator.members.get(id)
-        return known !== undefined && [...known.assigned].toSorted().join() === [...reading].toSorted().join()
+        return (
+          known !== undefined && !isHeld && [...known.assigned].toSorted().join() === [...reading].toSorted().join()
+        )
       })
     )
   }
@@ -215,7 +222,10 @@ class Simulation {
     if (kind < 0.3) member.apply(member.core.close(this.#nowMs, 500))
     else if (kind < 0.5) this.#members.splice(index, 1)
     else if (kind < 0.7) this.#coordinator.members.delete(member.id)
-    else this.#nowMs += SESSION_MS * 2 * this.#random()
+    else {
+      this.#nowMs += SESSION_MS * 2 * this.#random()
+      member.apply(member.core.stoodStill(this.#nowMs))
+    }
   }
 
   #step(): void {

@@ -77,6 +77,29 @@ describe('a member of a group', () => {
     assert.equal(driven.nowMs, 6_000)
   })
 
+  it('holds everything after a standstill, until a heartbeat that it has sent since is answered', () => {
+    const driven = Driven.joined()
+    assert.deepEqual(driven.next(), ['send 3 owned 0,1'])
+    const before = driven.heartbeat!
+    driven.nowMs += 40_000
+    assert.deepEqual(driven.see(driven.member.stoodStill(driven.nowMs)), ['hold', 'send 3'])
+    assert.deepEqual(driven.see(driven.member.stoodStill(driven.nowMs)), ['send 3'])
+    const stale = { memberEpoch: 3, heartbeatIntervalMs: 3_000, assignment: null }
+    assert.deepEqual(driven.see(driven.member.answered(before.id, stale, driven.nowMs)), [])
+    assert.deepEqual(driven.fail('NETWORK_EXCEPTION'), [])
+    driven.next()
+    assert.deepEqual(driven.answer(4, [1]), ['revoke 0', 'proceed'])
+  })
+
+  it('loses everything after a standstill when the group has gone on without it, and starts anew', () => {
+    const driven = Driven.joined()
+    assert.deepEqual(driven.see(driven.member.stoodStill(60_000)), ['hold', 'send 3 owned 0,1'])
+    driven.nowMs = 60_000
+    const effects = driven.fail('UNKNOWN_MEMBER_ID')
+    assert.deepEqual(effects.slice(0, 2), ['lose 0,1 UNKNOWN_MEMBER_ID', 'proceed'])
+    assert.deepEqual(driven.see(driven.member.stoodStill(driven.nowMs)), [])
+  })
+
   it('tells that a partition is given up only when it is finished, committed and released, and then at once', () => {
     const driven = Driven.joined()
     assert.deepEqual(driven.answer(4, [1]), ['revoke 0', 'send 4 owned 0,1'])

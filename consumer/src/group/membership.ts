@@ -72,6 +72,8 @@ export class Membership {
   #intervalMs = HEARTBEAT_INTERVAL_MS
   #failureCount = 0
   #fenceCount = 0
+  /** Nothing is handed out until the coordinator has answered. */
+  #isHeld = false
   #patientUntilMs: number | null = null
   /** Whether the coordinator may have heard of the member since it was out. */
   #mayBeKnown = false
@@ -142,6 +144,18 @@ export class Membership {
     return this.#settle(nowMs)
   }
 
+  /**
+   * The process has stood still for so long that its session may be over: nothing is handed out until the coordinator has
+   * said that it is not, lest records be processed that others have processed and committed meanwhile.
+   */
+  stoodStill(nowMs: number): MemberEffect[] {
+    if (this.#stage !== 'in') return []
+    if (!this.#isHeld) this.#effects.push({ kind: 'hold' })
+    this.#isHeld = true
+    this.#isUrgent = true
+    return this.#settle(nowMs)
+  }
+
   /** The coordinator has answered a heartbeat. */
   answered(id: number, answer: HeartbeatAnswer, nowMs: number): MemberEffect[] {
     if (id !== this.#inFlightId) return []
@@ -169,6 +183,7 @@ export class Membership {
       this.#target = new Map(answer.assignment.map((partition) => [partitionKey(partition), partition]))
       if (this.#goal === 'member') this.#reconcile(nowMs)
     }
+    this.#proceed()
     return this.#settle(nowMs)
   }
 
@@ -265,11 +280,17 @@ export class Membership {
 
   #join(nowMs: number): void {
     invariant(this.#owned.size === 0, 'a member joins with partitions')
+    this.#proceed()
     this.#stage = 'joining'
     this.#memberEpoch = 0
     this.#target = new Map()
     this.#isFullDue = true
     this.#heartbeatDueMs = nowMs
+  }
+
+  #proceed(): void {
+    if (this.#isHeld) this.#effects.push({ kind: 'proceed' })
+    this.#isHeld = false
   }
 
   #reconcile(nowMs: number): void {

@@ -1,5 +1,6 @@
 /**
- * Notices records that are in hand for too long, and tells the coordinator what the member is at.
+ * Notices records that are in hand for too long, and tells the coordinator what the member is at. Notices too when the
+ * whole process has stood still.
  *
  * Time is counted in ticks, each worth at most twice the usual: a process that stood still does not take that for a
  * handler that hangs. An entry's `sinceMs` is of this clock, as of the last tick, so that handing out costs no look at one.
@@ -11,27 +12,30 @@ import type { HandedOut } from './offset-tracker.ts'
 /** Records in hand for so long are told to the coordinator, even if they may take longer. */
 const TOLD_AFTER_MS = 5_000
 
+/** What a watch is made of. */
+export interface ProcessingWatchOptions {
+  readonly maxProcessingTimeMs: number
+  readonly partitions: () => Iterable<GroupPartition>
+  /** Told once of each entry. */
+  readonly onStalled: (stalled: readonly (readonly [GroupPartition, HandedOut])[]) => void
+  /** A tick that is late by so much is told to `onStoodStill`, ms. */
+  readonly standstillMs: number
+  /** Called before anything else that the process does after its timers are due again. */
+  readonly onStoodStill: () => void
+}
+
 /** See the file's header. */
 export class ProcessingWatch {
-  readonly #maxProcessingTimeMs: number
   readonly #tickMs: number
-  readonly #partitions: () => Iterable<GroupPartition>
-  readonly #onStalled: (stalled: readonly (readonly [GroupPartition, HandedOut])[]) => void
+  readonly #options: ProcessingWatchOptions
   #timer: NodeJS.Timeout | null = null
   #lastTickMs = 0
   /** ms that the process has been awake for. */
   nowMs = 0
 
-  /** @param onStalled told once of each entry. */
-  constructor(
-    maxProcessingTimeMs: number,
-    partitions: () => Iterable<GroupPartition>,
-    onStalled: (stalled: readonly (readonly [GroupPartition, HandedOut])[]) => void,
-  ) {
-    this.#maxProcessingTimeMs = maxProcessingTimeMs
-    this.#tickMs = Math.max(10, Math.min(500, Math.floor(maxProcessingTimeMs / 8)))
-    this.#partitions = partitions
-    this.#onStalled = onStalled
+  constructor(options: ProcessingWatchOptions) {
+    this.#options = options
+    this.#tickMs = Math.max(10, Math.min(500, Math.floor(options.maxProcessingTimeMs / 8)))
   }
 
   /** Begins. */
@@ -53,9 +57,9 @@ export class ProcessingWatch {
 
   /** What the member is at, the oldest of each partition. */
   stalls(): stratalog.v1.MemberStall.$Properties[] {
-    const toldAfterMs = Math.min(TOLD_AFTER_MS, this.#maxProcessingTimeMs)
+    const toldAfterMs = Math.min(TOLD_AFTER_MS, this.#options.maxProcessingTimeMs)
     const stalls: stratalog.v1.MemberStall.$Properties[] = []
-    for (const { place, tracker } of this.#partitions()) {
+    for (const { place, tracker } of this.#options.partitions()) {
       let oldest: HandedOut | null = null
       for (const entry of tracker?.inHand ?? []) {
         if (oldest === null || this.ageMs(entry) > this.ageMs(oldest)) oldest = entry
@@ -68,16 +72,18 @@ export class ProcessingWatch {
 
   #tick(): void {
     const nowMs = performance.now()
+    const { maxProcessingTimeMs, standstillMs, onStoodStill, onStalled } = this.#options
+    if (nowMs - this.#lastTickMs >= this.#tickMs + standstillMs) onStoodStill()
     this.nowMs += Math.min(nowMs - this.#lastTickMs, this.#tickMs * 2)
     this.#lastTickMs = nowMs
     const stalled: (readonly [GroupPartition, HandedOut])[] = []
-    for (const partition of this.#partitions()) {
+    for (const partition of this.#options.partitions()) {
       for (const entry of partition.tracker?.inHand ?? []) {
-        if (entry.isStalled || this.ageMs(entry) < this.#maxProcessingTimeMs) continue
+        if (entry.isStalled || this.ageMs(entry) < maxProcessingTimeMs) continue
         entry.isStalled = true
         stalled.push([partition, entry])
       }
     }
-    if (stalled.length > 0) this.#onStalled(stalled)
+    if (stalled.length > 0) onStalled(stalled)
   }
 }

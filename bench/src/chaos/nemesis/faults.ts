@@ -37,28 +37,40 @@ const REST_MS_MAX = 2000
 
 /** Kinds that a cluster of that size recovers from. Errors: an unknown name. */
 export function chooseFaults(names: readonly string[] | null, brokerCount: number): string[] {
-  for (const name of names ?? []) {
-    if (faultNamed(name) === undefined) {
-      throw new Error(`unknown fault ${name}; there are ${Object.keys(FAULTS).join(', ')}`)
-    }
-  }
+  checkFaultNames(names ?? [], Object.keys(FAULTS), (name) => faultNamed(name) !== undefined)
   const possible = (names ?? Object.keys(FAULTS)).filter((name) => faultNamed(name)!.brokersMin <= brokerCount)
   if (possible.length === 0) throw new Error(`none of the faults suits ${brokerCount} brokers`)
   return possible
+}
+
+/** Errors: an unknown name. */
+export function checkFaultNames(
+  names: readonly string[],
+  drawn: readonly string[],
+  isKnown: (name: string) => boolean,
+): void {
+  for (const name of names) {
+    if (!isKnown(name)) throw new Error(`unknown fault ${name}; there are ${drawn.join(', ')}`)
+  }
 }
 
 /**
  * The plan, without end: the same for the same seed and kinds. Kinds come in rounds, each kind once a round in a new
  * order (or in the order given), so that even a short run has all of them.
  */
-export function* planFaults(seed: number, names: readonly string[], isFixedOrder: boolean): Generator<PlannedFault> {
+export function* planFaults(
+  seed: number,
+  names: readonly string[],
+  isFixedOrder: boolean,
+  kinds: Readonly<Record<string, Pick<FaultKind, 'holdMsMin' | 'holdMsMax'>>> = ALL_FAULTS,
+): Generator<PlannedFault> {
   const random = seededRandom(seed)
   for (;;) {
     const round = [...names]
     while (round.length > 0) {
       const name = isFixedOrder ? round[0]! : pick(random, round)
       round.splice(round.indexOf(name), 1)
-      const { holdMsMin, holdMsMax } = faultNamed(name)!
+      const { holdMsMin, holdMsMax } = kinds[name]!
       yield {
         name,
         seed: Math.floor(random() * 2 ** 32),

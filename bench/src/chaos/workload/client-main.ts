@@ -1,4 +1,6 @@
 /** The process of a client: runs its job until it is told to stop, and ends when the run is gone. */
+import { feed } from '../groups/feed.ts'
+import { groupMember } from '../groups/member.ts'
 import { consume } from './consume-client.ts'
 import { finalRead } from './final-reader.ts'
 import type { ClientJob, ClientNews, ClientOrder, RunningClient } from './job.ts'
@@ -35,6 +37,10 @@ async function start(job: ClientJob): Promise<RunningClient> {
       return consume(job)
     case 'final-read':
       return finalRead(job)
+    case 'feed':
+      return feed(job)
+    case 'group-member':
+      return groupMember(job)
     case 'probe':
       probe = new Probe(job)
       return probe

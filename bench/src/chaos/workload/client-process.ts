@@ -69,6 +69,16 @@ export class ClientProcess {
     return Promise.race([answer, this.done.then(() => Promise.reject(new Error(`${this.name} has ended`)))])
   }
 
+  /** SIGSTOP. */
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   /** Ends it at once. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return

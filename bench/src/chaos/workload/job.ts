@@ -53,8 +53,36 @@ export interface ProbeJob {
   readonly intervalMs: number
 }
 
+/** Real records, to every partition of a topic in turn, until there are so many. */
+export interface FeedJob {
+  readonly kind: 'feed'
+  readonly bootstrap: string
+  readonly historyPath: string
+  readonly topic: string
+  readonly partitionCount: number
+  readonly recordCount: number
+  /** Records a second. */
+  readonly rate: number
+  /** Folder of `.log` files; null = the demo's flights. */
+  readonly input: string | null
+}
+
+/** A member of a consumer group. */
+export interface GroupMemberJob {
+  readonly kind: 'group-member'
+  readonly bootstrap: string
+  readonly historyPath: string
+  readonly name: string
+  readonly group: string
+  readonly topic: string
+  /** null = a dynamic member. */
+  readonly instanceId: string | null
+  readonly sessionTimeoutMs: number
+  readonly autoCommitIntervalMs: number
+}
+
 /** One of them. */
-export type ClientJob = ProduceJob | ConsumeJob | FinalReadJob | ProbeJob
+export type ClientJob = ProduceJob | ConsumeJob | FinalReadJob | ProbeJob | FeedJob | GroupMemberJob
 
 /** To the process. */
 export type ClientOrder =

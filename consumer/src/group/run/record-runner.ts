@@ -123,6 +123,11 @@ export class RecordRunner<K, V> {
   async #work(task: Task<K, V>): Promise<void> {
     const { run, session } = this.#options
     const { record, partition, entry } = task
+    while (session.held !== null) await session.held
+    if (partition.leaving.aborted) {
+      entry.abandon()
+      return
+    }
     for (let attempt = 1; ; attempt++) {
       entry.sinceMs = session.watch.nowMs
       entry.isStalled = false
