@@ -33,6 +33,8 @@ const POWER_LOSS_ROUNDS = 50
 const FAILOVER_ROUNDS = 30
 const SESSION_TIMEOUT_MS = 6000
 const SETTLE_BAR_MS = 5000
+/** The feed of a group goes on for so long after the last fault. */
+const CALM_MS = 20_000
 
 const program = new Command('chaos')
   .description('Runs a cluster of broker processes through faults under load, and checks that it kept its promises.')
@@ -91,13 +93,15 @@ async function groups(flags: Flags, folder: string): Promise<number> {
   const given = input === undefined ? '' : ` --input ${input}`
   const again = `${replay(flags, seed)} --members ${members} --partitions ${partitions} --records ${records} --session-timeout ${sessionTimeout}${given}`
   console.log(`seed ${seed}; to run it again: ${again}`)
+  const durationMs = flags.minutes * 60_000
   const report = await runGroups({
     seed,
     brokerCount: flags.brokers,
     memberCount: members,
     partitionCount: partitions,
     recordCount: records,
-    durationMs: flags.minutes * 60_000,
+    rate: (records * 1000) / (durationMs + CALM_MS),
+    durationMs,
     faultCount: flags.rounds ?? Number.POSITIVE_INFINITY,
     faults: flags.faults?.split(',') ?? null,
     isFixedOrder: false,

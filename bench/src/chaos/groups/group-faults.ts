@@ -19,11 +19,27 @@ export type GroupFaultKind = Omit<FaultKind, 'begin' | 'damages' | 'brokersMin'>
 const SEVERAL = 3
 const SLACK_MS = 1000
 
+type GroupFaults = Readonly<Record<string, GroupFaultKind>>
+
+interface Spans {
+  readonly around: Span
+  readonly beyond: Span
+  readonly within: Span
+}
+
+type Span = Pick<FaultKind, 'holdMsMin' | 'holdMsMax'>
+
 /** By name. */
-export function groupFaults(sessionTimeoutMs: number): Readonly<Record<string, GroupFaultKind>> {
-  const around = { holdMsMin: sessionTimeoutMs / 10, holdMsMax: sessionTimeoutMs + SLACK_MS }
-  const beyond = { holdMsMin: sessionTimeoutMs + SLACK_MS, holdMsMax: sessionTimeoutMs * 1.5 + SLACK_MS }
-  const within = { holdMsMin: sessionTimeoutMs / 10, holdMsMax: sessionTimeoutMs / 2 }
+export function groupFaults(sessionTimeoutMs: number): GroupFaults {
+  const spans = {
+    around: { holdMsMin: sessionTimeoutMs / 10, holdMsMax: sessionTimeoutMs + SLACK_MS },
+    beyond: { holdMsMin: sessionTimeoutMs + SLACK_MS, holdMsMax: sessionTimeoutMs * 1.5 + SLACK_MS },
+    within: { holdMsMin: sessionTimeoutMs / 10, holdMsMax: sessionTimeoutMs / 2 },
+  }
+  return { ...memberFaults(spans), ...BROKER_FAULTS, ...coordinatorFaults(spans) }
+}
+
+function memberFaults({ around, beyond, within }: Spans): GroupFaults {
   return {
     'member-kill': {
       ...around,
@@ -72,12 +88,20 @@ export function groupFaults(sessionTimeoutMs: number): Readonly<Record<string, G
         return { detail: order.map(({ name }) => name).join(', '), end: async () => {} }
       },
     },
-    'broker-kill': PROCESS_FAULTS.kill,
-    'leader-kill': PROCESS_FAULTS['kill-leader'],
-    'broker-kill-twice': PROCESS_FAULTS['kill-twice'],
-    'broker-pause': PROCESS_FAULTS.pause,
-    'broker-hiccup': PROCESS_FAULTS.hiccup,
-    'broker-stop': PROCESS_FAULTS.stop,
+  }
+}
+
+const BROKER_FAULTS: GroupFaults = {
+  'broker-kill': PROCESS_FAULTS.kill,
+  'leader-kill': PROCESS_FAULTS['kill-leader'],
+  'broker-kill-twice': PROCESS_FAULTS['kill-twice'],
+  'broker-pause': PROCESS_FAULTS.pause,
+  'broker-hiccup': PROCESS_FAULTS.hiccup,
+  'broker-stop': PROCESS_FAULTS.stop,
+}
+
+function coordinatorFaults({ around }: Spans): GroupFaults {
+  return {
     'coordinator-kill': {
       ...around,
       text: "kill -9 of the group's coordinator",

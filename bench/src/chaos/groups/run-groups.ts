@@ -28,7 +28,10 @@ export interface GroupRunOptions {
   readonly brokerCount: number
   readonly memberCount: number
   readonly partitionCount: number
-  readonly recordCount: number
+  /** Records that are written; null = as many as the time allows, until the group has settled after the last fault. */
+  readonly recordCount: number | null
+  /** Records a second. */
+  readonly rate: number
   /** How long faults go on, ms. */
   readonly durationMs: number
   /** Ends after so many faults, if that is earlier. */
@@ -73,8 +76,6 @@ const SETTLE_TIMEOUT_MS = 45_000
 const HEALTH_TIMEOUT_MS = 60_000
 const DRAIN_TIMEOUT_MS = 60_000
 const STUCK_MS = 20_000
-/** The feed goes on for so long after the last fault. */
-const CALM_MS = 10_000
 const AUTO_COMMIT_INTERVAL_MS = 500
 const GROUP = 'readers'
 const TOPIC = 'lines'
@@ -141,7 +142,7 @@ class GroupRun {
       this.#problems.push(notSettled('the last fault', last, settleBarMs))
     }
     this.#options.tell(`settled ${Math.round(last.tookMs)} ms after the last fault; the feed goes on to its end`)
-    await this.#attempt('the feed', () => feed.done)
+    await this.#attempt('the feed', () => (this.#options.recordCount === null ? feed.stop() : feed.done))
     const drained = await watch.settled(DRAIN_TIMEOUT_MS, true)
     if (!drained.isSettled) this.#problems.push(notSettled('the end of the feed', drained, DRAIN_TIMEOUT_MS))
     await watch.stop()
@@ -181,8 +182,8 @@ class GroupRun {
   }
 
   async #startFeed({ bootstrap }: ChaosCluster): Promise<ClientProcess> {
-    const { folder, recordCount, durationMs, partitionCount, input } = this.#options
-    const rate = (recordCount * 1000) / (durationMs + CALM_MS)
+    const { folder, rate, partitionCount, input } = this.#options
+    const recordCount = this.#options.recordCount ?? Number.MAX_SAFE_INTEGER
     const historyPath = join(folder, 'history', 'feed.ndjson')
     const feed = await ClientProcess.start(
       'feed',
@@ -198,10 +199,11 @@ class GroupRun {
     const drawn = Object.keys(this.#kinds)
     const names = faults ?? drawn
     checkFaultNames(names, drawn, (name) => name in this.#kinds)
+    const endMs = performance.now() + durationMs
     let count = 0
     for (const fault of planFaults(seed, names, isFixedOrder, this.#kinds)) {
       count++
-      const isLast = count >= faultCount || performance.now() - this.#startedMs > durationMs - CALM_MS
+      const isLast = count >= faultCount || performance.now() > endMs
       await this.#inflict(cluster, watch, count, isLast ? this.#longEnough(fault) : fault)
       if (isLast || this.#problems.length > 0) return
       if (fault.waitsForHealth) {

@@ -15,8 +15,9 @@ test('members killed, paused past their session and restarted, the coordinator k
     brokerCount: 3,
     memberCount: 3,
     partitionCount: 12,
-    recordCount: 6000,
-    durationMs: 10_000,
+    recordCount: null,
+    rate: 300,
+    durationMs: 120_000,
     faultCount: faults.length,
     faults,
     isFixedOrder: true,
@@ -30,7 +31,7 @@ test('members killed, paused past their session and restarted, the coordinator k
   console.log(renderGroupReport(report))
   assert.deepEqual(report.problems, [])
   assert.deepEqual(report.verdict.violations, [])
-  assert.equal(report.verdict.writtenCount, 6000)
+  assert.ok(report.verdict.writtenCount > 1000)
   assert.deepEqual(Object.keys(report.verdict.faults).sort(), [...faults].sort())
   assert.ok(report.verdict.groupEpochs > 0)
   await rm(folder, { recursive: true, force: true })

@@ -1,6 +1,9 @@
 /** Records through a handler: order, concurrency, hooks, handlers that hang, and records that cannot be processed. */
 import assert from 'node:assert/strict'
+import { tracingChannel } from 'node:diagnostics_channel'
 import { describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GroupsService } from '@stratalog/proto'
 import { type ConsumerRecord, DEAD_LETTER_HEADERS, type HandlerStalledEvent, type PoisonedEvent } from '../../index.ts'
 import { GroupWorld, range, until } from './group-world.ts'
 
@@ -15,6 +18,42 @@ class Gate {
 const textOf = (record: ConsumerRecord): string => String(record.value)
 
 describe('a run', () => {
+  it('begins nothing after a standstill of the process until the coordinator has answered', async () => {
+    await using world = await GroupWorld.start(1)
+    await world.write(0, range(0, 20))
+    const { subscription } = await world.join({ sessionTimeoutMs: 2_000 })
+    const happened: string[] = []
+    const subscribers = {
+      start: ({ path }: { path: string }) => path === GroupsService.heartbeat.path && happened.push('asked'),
+      asyncEnd: ({ path }: { path: string }) => path === GroupsService.heartbeat.path && happened.push('answered'),
+    }
+    const calls = tracingChannel<unknown, { path: string }>('stratalog:client:call')
+    calls.subscribe(subscribers as never)
+    const running = subscription.run({
+      order: 'partition',
+      handler: async (record) => {
+        if (textOf(record) === '5') {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_700)
+          happened.push('woken')
+          // Timers that were due come first.
+          await sleep(1)
+        }
+        happened.push(textOf(record))
+      },
+    })
+    await until(() => happened.includes('19'), 'all are handled')
+    calls.unsubscribe(subscribers as never)
+    const since = happened.slice(happened.indexOf('woken'), happened.indexOf('6'))
+    assert.ok(since.includes('asked'), String(since))
+    assert.ok(since.lastIndexOf('answered') > since.indexOf('asked'), String(since))
+    assert.deepEqual(
+      happened.map(Number).filter((value) => !Number.isNaN(value)),
+      range(0, 20),
+    )
+    await subscription.close()
+    await running
+  })
+
   it('handles keys side by side and each key in order, and commits without a gap', async () => {
     await using world = await GroupWorld.start(1)
     const keys = ['a', 'b', 'c', 'd']
