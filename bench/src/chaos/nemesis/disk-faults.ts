@@ -8,7 +8,7 @@ import { type ActiveFault, type FaultContext, type FaultKind, pick, someLeader }
 const DISK = { brokersMin: 3, holdMsMin: 1000, holdMsMax: 6000 } as const
 
 /** Longest time until a flipped bit has been found, ms: a check of all segments takes seconds. */
-const FIND_TIMEOUT_MS = 60_000
+const FIND_TIMEOUT_MS = 180_000
 
 /** By name. */
 export const DISK_FAULTS = {
