@@ -13,7 +13,7 @@ import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
 import { LogClosedError, LogSegmentCorruptError } from '../log/log-errors.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
-import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
+import { SCRUB_ENDED, type ScrubCursor, type ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
@@ -352,15 +352,14 @@ export class Partition implements LogOwner {
    * Never rejects for what is wrong with the disk: that goes to the operators' log, and the check ends.
    */
   async scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
-    const ended: ScrubStep = { readBytes: 0, next: null }
-    if (this.#end !== null) return ended
+    if (this.#end !== null) return SCRUB_ENDED
     try {
       return await this.#log.scrub(from, buffer)
     } catch (error) {
       if (error instanceof InvariantError) throw error
       const isTold = error instanceof LogSegmentCorruptError || error instanceof LogClosedError
       if (!isTold) this.#environment.logger.error({ ...this.#name(), err: error }, 'the segments could not be checked')
-      return ended
+      return SCRUB_ENDED
     }
   }
 
