@@ -120,6 +120,13 @@ export function batchFault(
   expectedBaseOffset: number,
   leastEpoch: number,
 ): string | null {
+  const fault = placeFault(buffer, at, expectedBaseOffset, leastEpoch)
+  if (fault !== null) return fault
+  return verifyBatchCrc(buffer, at, sizeBytes) ? null : 'CRC-32C does not match'
+}
+
+/** What {@link batchFault} checks beside the CRC: of the batch only its header needs to be in the buffer. */
+export function placeFault(buffer: Buffer, at: number, expectedBaseOffset: number, leastEpoch: number): string | null {
   try {
     const magic = buffer[at + MAGIC_POSITION]
     if (magic !== RECORD_BATCH_MAGIC) return `magic is ${magic}, not ${RECORD_BATCH_MAGIC}`
@@ -128,8 +135,7 @@ export function batchFault(
     const lastOffset = lastOffsetOf(buffer, at)
     if (lastOffset < baseOffset || !Number.isSafeInteger(lastOffset)) return `last offset is ${lastOffset}`
     const epoch = leaderEpochOf(buffer, at)
-    if (epoch < leastEpoch) return `leader epoch is ${epoch} after ${leastEpoch}`
-    return verifyBatchCrc(buffer, at, sizeBytes) ? null : 'CRC-32C does not match'
+    return epoch < leastEpoch ? `leader epoch is ${epoch} after ${leastEpoch}` : null
   } catch (error) {
     return reasonOf(error)
   }

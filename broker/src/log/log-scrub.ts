@@ -11,7 +11,7 @@
  */
 import { toOffset } from '@stratalog/proto'
 import {
-  baseOffsetOf,
+  ATTRIBUTES_POSITION,
   crc32c,
   lastOffsetOf,
   leaderEpochOf,
@@ -20,7 +20,7 @@ import {
   sizeOf,
 } from '@stratalog/proto/records'
 import { type FileHandle, fileErrorCode } from '../storage/file-system.ts'
-import { batchFault, reasonOf } from './batch-scan.ts'
+import { batchFault, placeFault, reasonOf } from './batch-scan.ts'
 import type { LogCore } from './log-core.ts'
 import { LogSegmentCorruptError } from './log-errors.ts'
 import type { Segment } from './segment.ts'
@@ -43,12 +43,9 @@ export interface ScrubStep {
   readonly next: ScrubCursor | null
 }
 
-/** Of the CRC and of the first byte that it covers, in a batch. */
-const CRC_POSITION = 17
-const CRC_START = 21
-
 const MET_COUNT = 2
-const ENDED: ScrubStep = { readBytes: 0, next: null }
+/** Nothing is left to check. */
+export const SCRUB_ENDED: ScrubStep = { readBytes: 0, next: null }
 
 /**
  * Reads and checks what fits into `buffer`, from `from` on, or from the log's start.
@@ -60,7 +57,7 @@ export async function scrubLog(core: LogCore, from: ScrubCursor | null, buffer: 
   if (core.truncatingTo !== null) await core.steps.run(async () => undefined)
   if (isClosed(core)) throw core.stateError()!
   const cursor = from === null ? startOf(core, core.segments[0]!) : placeOf(core, from)
-  if (cursor === null) return ENDED
+  if (cursor === null) return SCRUB_ENDED
   let flaw: LogSegmentCorruptError | null = null
   for (let count = 0; count < MET_COUNT; count++) {
     const outcome = await attempt(core, cursor, buffer)
@@ -95,7 +92,7 @@ async function attempt(
   buffer: Buffer,
 ): Promise<ScrubStep | LogSegmentCorruptError> {
   const segment = core.segments.find((each) => each.baseOffset === cursor.segmentBaseOffset)
-  if (segment === undefined || cursor.offset >= core.flushedEndOffset) return ENDED
+  if (segment === undefined || cursor.offset >= core.flushedEndOffset) return SCRUB_ENDED
   const check = new SegmentScrub(core, segment, cursor, buffer)
   try {
     return await core.openFiles.using(segment.logPath, (file) => check.run(file))
@@ -163,10 +160,10 @@ class SegmentScrub {
     if (filled < RECORD_BATCH_OVERHEAD_BYTES) throw this.#flaw(`${filled} bytes are no batch header`)
     const buffer = this.#buffer
     const sizeBytes = this.#sizeAt(0)
-    const place = this.#faultOfPlace()
+    const place = placeFault(buffer, 0, this.#offset, this.#epoch())
     if (place !== null) throw this.#flaw(place)
     const header = Buffer.from(buffer.subarray(0, RECORD_BATCH_OVERHEAD_BYTES))
-    let crc = crc32c(buffer, CRC_START, filled)
+    let crc = crc32c(buffer, ATTRIBUTES_POSITION, filled)
     for (let done = filled; done < sizeBytes; ) {
       const piece = buffer.subarray(0, Math.min(buffer.length, sizeBytes - done))
       const readBytes = await file.read(piece, this.#position + done)
@@ -175,17 +172,9 @@ class SegmentScrub {
       done += readBytes
       this.#readBytes += readBytes
     }
-    if (crc !== header.readUInt32BE(CRC_POSITION)) throw this.#flaw('CRC-32C does not match')
+    if (crc !== readBatchHeader(header, 0).crc) throw this.#flaw('CRC-32C does not match')
     header.copy(buffer)
     this.#pass(0, sizeBytes)
-  }
-
-  /** What {@link batchFault} checks beside the CRC. */
-  #faultOfPlace(): string | null {
-    const baseOffset = baseOffsetOf(this.#buffer, 0)
-    if (baseOffset !== this.#offset) return `base offset is ${baseOffset}, not ${this.#offset}`
-    const epoch = leaderEpochOf(this.#buffer, 0)
-    return epoch < this.#epoch() ? `leader epoch is ${epoch}, not ${this.#epoch()}` : null
   }
 
   /** Size of the batch there, which must be one that fits the segment. */

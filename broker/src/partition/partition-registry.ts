@@ -357,9 +357,9 @@ export class PartitionRegistry {
     const directory = partitionDirectory(topicsDirectory, topic, partition)
     try {
       const spec = { ...name, topicId, generation, initialVoters, config, directory }
-      const partition = await Partition.open(spec, environment, failed?.generation === generation ? failed : null)
+      const opened = await Partition.open(spec, environment, failed?.generation === generation ? failed : null)
       if (failed !== null) environment.logger.info(name, 'a copy that has failed is open again')
-      return partition
+      return opened
     } catch (error) {
       const closed = openingError(error, name)
       const mayPass = closed.code === 'STORAGE_ERROR' && !isStratalogError(error)

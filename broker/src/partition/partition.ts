@@ -12,7 +12,7 @@ import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
-import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
+import { SCRUB_ENDED, type ScrubCursor, type ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
@@ -34,7 +34,7 @@ import type {
 import type { ProduceOptions } from './produce-outcome.ts'
 import type { ProducerFollower } from './producer-follower.ts'
 import { type PartitionRead, readData } from './read-path.ts'
-import { SCRUB_ENDED, scrubCopy } from './scrub-copy.ts'
+import { scrubCopy } from './scrub-copy.ts'
 
 const SERVING: PartitionState = { kind: 'serving' }
 

@@ -1,11 +1,8 @@
 /** One step of the background check of a copy; what the disk does to it is told and ends the check, never the broker. */
 import { InvariantError } from '@stratalog/proto'
 import { LogClosedError, LogSegmentCorruptError } from '../log/index.ts'
-import type { ScrubCursor, ScrubStep } from '../log/log-scrub.ts'
+import { SCRUB_ENDED, type ScrubCursor, type ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
-
-/** Nothing is left to check. */
-export const SCRUB_ENDED: ScrubStep = { readBytes: 0, next: null }
 
 /** See PartitionLog.scrub; of damage the log's owner was told already. @param onError hears of any other failure. */
 export async function scrubCopy(

