@@ -63,7 +63,10 @@ export class Membership {
   #nextId = 1
   #inFlightId: number | null = null
   #isFullDue = true
+  /** Whether an answer has shown that the coordinator knows what is owned. */
   #isOwnedTold = true
+  /** The heartbeat that says what is owned as it is now. */
+  #ownedTellingId: number | null = null
   /** Infinity while one is under way. */
   #heartbeatDueMs = Number.POSITIVE_INFINITY
   #sentMs = 0
@@ -164,8 +167,9 @@ export class Membership {
     this.#failureCount = 0
     this.#patientUntilMs = null
     this.#isFullDue = false
+    if (id === this.#ownedTellingId) this.#isOwnedTold = true
     // What is owned is acknowledged under the epoch that it belongs to.
-    if (answer.memberEpoch !== this.#memberEpoch) this.#isOwnedTold = false
+    if (answer.memberEpoch !== this.#memberEpoch) this.#ownedChanged()
     this.#memberEpoch = answer.memberEpoch
     if (answer.heartbeatIntervalMs > 0) {
       this.#intervalMs = Math.max(HEARTBEAT_INTERVAL_MIN_MS, answer.heartbeatIntervalMs)
@@ -232,7 +236,7 @@ export class Membership {
         this.#own(partition)
         again.push(partition)
       } else {
-        this.#isOwnedTold = false
+        this.#ownedChanged()
         this.#isUrgent = true
       }
     }
@@ -300,8 +304,13 @@ export class Membership {
     if (wanted.length === 0) return
     for (const partition of wanted) this.#own(partition)
     // Told with the next heartbeat, which follows anyway.
-    this.#isOwnedTold = false
+    this.#ownedChanged()
     this.#effects.push({ kind: 'assign', partitions: wanted })
+  }
+
+  #ownedChanged(): void {
+    this.#isOwnedTold = false
+    this.#ownedTellingId = null
   }
 
   #own(partition: MemberPartition): void {
@@ -336,7 +345,7 @@ export class Membership {
     if (owned.length === 0) return
     const partitions = owned.map(({ partition }) => partition)
     for (const partition of partitions) this.#owned.delete(partitionKey(partition))
-    this.#isOwnedTold = false
+    this.#ownedChanged()
     this.#effects.push({ kind: 'lose', partitions, reason })
   }
 
@@ -406,7 +415,7 @@ export class Membership {
     this.#inFlightId = this.#nextId++
     this.#sentMs = nowMs
     this.#isUrgent = false
-    this.#isOwnedTold = true
+    if (owned !== null) this.#ownedTellingId = this.#inFlightId
     this.#mayBeKnown = true
     this.#heartbeatDueMs = Number.POSITIVE_INFINITY
     this.#effects.push({ kind: 'send', heartbeat: { id: this.#inFlightId, memberEpoch, isFull, owned } })
