@@ -447,6 +447,41 @@ test('the wait counts for nothing: a member is heard of when its heartbeat comes
   assert.equal(await silentMs(partition, 'm'), undefined, 'its session has ended')
 })
 
+test('a member is not blamed for the time in which its coordinator stood still', async () => {
+  const { clock, partition, waiting, request } = await withWaiting()
+  waiting.leave()
+  await clock.advance(2000)
+  clock.standStill(60_000)
+  await clock.advance(100)
+  assert.ok((await silentMs(partition, 'm'))! <= 2200, 'what it said meanwhile is still to be read')
+  await clock.advance(42_000)
+  const beating = new Waiting(partition, request, 0)
+  await settled()
+  assert.notEqual(beating.response, null)
+  await clock.advance(45_200)
+  assert.equal(await silentMs(partition, 'm'), undefined, 'its silence since then counts')
+})
+
+test('nor for being slow to give up in that time', async () => {
+  const { clock, partition, waiting } = await withWaiting()
+  await join(partition, 'g', 'n')
+  await settled()
+  const { memberEpoch } = waiting.response!
+  const request = requestOf('m', { memberEpoch, owned: new Map([[TOPIC_ID, [0, 1]]]) })
+  const isThere = async (): Promise<boolean> => (await silentMs(partition, 'm')) !== undefined
+  clock.standStill(120_000)
+  for (let waitedMs = 0; waitedMs < 59_000; waitedMs += 1000) {
+    new Waiting(partition, request, 0)
+    await clock.advance(1000)
+    assert.ok(await isThere(), `after ${waitedMs} ms`)
+  }
+  for (let waitedMs = 0; (await isThere()) && waitedMs < 3000; waitedMs += 1000) {
+    new Waiting(partition, request, 0)
+    await clock.advance(1000)
+  }
+  assert.equal(await isThere(), false)
+})
+
 test('a heartbeat that is answered with news was heard when it came', async () => {
   const { clock, partition, waiting } = await withWaiting()
   await clock.advance(2000)

@@ -65,6 +65,8 @@ export interface LedShardOptions {
 
 /** How late a timeout may be noticed, and that a parked heartbeat's time is up. */
 const TICK_MS = 100
+/** From this lateness of a tick on, the process has stood still, or was that busy: members are not blamed for it. */
+const STANDSTILL_MS = 200
 /** Records accepted and not committed; beyond it requests are OVERLOADED. */
 const PENDING_BYTES_MAX = 8 * 1024 * 1024
 
@@ -76,6 +78,7 @@ export class LedShard {
   readonly #checkpoints: CheckpointWriter
   readonly #parked = new ParkedHeartbeats<ParkedHeartbeat>(TICK_MS)
   readonly #stopTicking: () => void
+  #tickDueMs: number
   /** Set when none may be parked any more. */
   #parkingError: StratalogError | null = null
 
@@ -92,6 +95,7 @@ export class LedShard {
       append: (records) => this.#appender.append(records),
       bytesMin: checkpointBytesMin,
     })
+    this.#tickDueMs = this.#time.nowMs() + TICK_MS
     this.#stopTicking = clock.every(TICK_MS, () => this.#tick())
     this.#carryOut(shard.takeLead(topics, this.#time.nowMs()))
   }
@@ -155,8 +159,11 @@ export class LedShard {
 
   #tick(): void {
     const { shard } = this.#options
-    const deadlineMs = shard.nextDeadlineMs()
     const nowMs = this.#time.nowMs()
+    const lateMs = nowMs - this.#tickDueMs
+    this.#tickDueMs = nowMs + TICK_MS
+    if (lateMs >= STANDSTILL_MS) shard.stoodStill(lateMs, nowMs)
+    const deadlineMs = shard.nextDeadlineMs()
     if (deadlineMs !== null && deadlineMs <= nowMs) this.#carryOut(shard.tick(nowMs))
     for (const { answer, executed } of this.#parked.takeDue(nowMs)) answer(answerOf(executed))
   }

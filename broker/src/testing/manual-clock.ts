@@ -50,6 +50,12 @@ export class ManualClock implements Clock {
     this.#nowMs = endMs
   }
 
+  /** Time goes on and nothing happens in it, as for a process that is stopped: what was due is due now, and once only. */
+  standStill(forMs: number): void {
+    this.#nowMs += forMs
+    for (const alarm of this.#alarms) alarm.dueMs = Math.max(alarm.dueMs, this.#nowMs)
+  }
+
   #next(endMs: number): Alarm | null {
     let earliest: Alarm | null = null
     for (const alarm of this.#alarms) {

@@ -213,6 +213,14 @@ export class GroupShard {
     return this.#finish(draft, reset(draft, resets, topics, nowMs), nowMs)
   }
 
+  /**
+   * The coordinator has stood still for the last `lostMs`: what members said meanwhile has not been heard yet, so their
+   * silence and their slowness in that time say nothing. O(members).
+   */
+  stoodStill(lostMs: number, nowMs: number): void {
+    for (const { members } of this.#groups.values()) for (const member of members.values()) member.excuse(lostMs, nowMs)
+  }
+
   /** No timer is due before; null when none ever is. */
   nextDeadlineMs(): number | null {
     return this.#deadlines.nextMs

@@ -50,6 +50,14 @@ export class Member {
     this.lastHeartbeatMs = Math.max(this.lastHeartbeatMs, heardMs)
   }
 
+  /** So much of the time up to now counts for nothing: nobody could have been heard. */
+  excuse(lostMs: number, nowMs: number): void {
+    this.hear(Math.min(nowMs, this.lastHeartbeatMs + lostMs))
+    if (this.revokingSinceMs !== null) {
+      this.revokingSinceMs = Math.max(this.revokingSinceMs, Math.min(nowMs, this.revokingSinceMs + lostMs))
+    }
+  }
+
   /** Whether there is nothing left to move. One that is away waits for nothing. */
   isSettled(): boolean {
     const { away, assigned, revoking } = this.current
