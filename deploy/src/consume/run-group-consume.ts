@@ -171,7 +171,8 @@ function tellGroupNews(
     given.push(...places)
   })
   const tellGiven = (): void => {
-    say(`group ${group} gives ${formatPlaces(given)}\n`)
+    // After its end the summary is the last word.
+    if (!subscription.closed) say(`group ${group} gives ${formatPlaces(given)}\n`)
     given = []
   }
   subscription.on('revoked', (places) => {

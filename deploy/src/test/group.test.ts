@@ -128,6 +128,11 @@ test('two members share the partitions, hand them over, and leave at once', asyn
   )
   assert.equal(new Set([...first.lines, ...second.lines]).size, 40, 'each record once')
   assert.equal(second.lines.length, 10, 'two of four partitions')
+  // What is read is committed within a second.
+  await until(
+    async () => (await json('group', 'lag', 'share')).total.lagRecords === 0,
+    () => 'what was read was not committed',
+  )
   const table = String((await command('group', 'describe', 'share')).stdout)
   assert.match(table, /^members: +2$/m)
   assert.match(table, /^steady +stratalog-command /m)
