@@ -21,6 +21,12 @@ export interface BrokerCoreLimits {
   readonly scrubBytesPerSecond: number
   /** Between the ends of two checks of one copy. */
   readonly scrubIntervalMs: number
+  /** Between two looks for something to compact. */
+  readonly compactionBackoffMs: number
+  /** Read and written by compaction; 0 = no limit. */
+  readonly compactionBytesPerSecond: number
+  /** For the map of keys of a round of compaction. */
+  readonly compactionMapBytes: number
 }
 
 /** How groups are coordinated, from the broker's configuration. */
@@ -71,6 +77,8 @@ export interface BrokerCoreOptions {
   readonly onReplicaLost?: (lost: LostReplica) => void
   readonly process: () => ProcessFacts
   readonly limits: BrokerCoreLimits
+  /** Does the work of compaction on bytes. */
+  readonly compactionEngine: CompactionEngine
   readonly groups: GroupSettings
   readonly logger: PartitionLogger
   /** Gives up a start that waits for the others. */

@@ -12,6 +12,7 @@ import type { BrokerCoreOptions } from './broker-core-options.ts'
 import { BrokerDirectory } from './cluster/broker-directory.ts'
 import { ClusterStatus } from './cluster/cluster-status.ts'
 import { handOver } from './cluster/hand-over.ts'
+import { HeldEnds } from './cluster/held-ends.ts'
 import { isLeaving, LeaderBalancer } from './cluster/leader-balancer.ts'
 import { LEADER_NEWS, LeaderNews } from './cluster/leader-news.ts'
 import { type LeaderEntry, LeaderTable } from './cluster/leader-table.ts'
@@ -27,6 +28,7 @@ import { FlushScheduler } from './log/flush-scheduler.ts'
 import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
+import { CompactionLoop } from './partition/compaction-loop.ts'
 import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { LedPartition, PartitionEnvironment } from './partition/partition-types.ts'
@@ -58,6 +60,7 @@ export class BrokerCore {
   readonly #follower: MetadataFollower
   #balancer: LeaderBalancer | null = null
   readonly #member: MetadataMember
+  readonly #heldEnds: HeldEnds
   readonly groups: GroupService
 
   private constructor(options: BrokerCoreOptions, groupStates: GroupStateStore, teardown: Teardown) {
@@ -104,10 +107,11 @@ export class BrokerCore {
       onChange: () => this.#onMetadata(),
     })
     this.groups = this.#newGroups()
+    this.#heldEnds = new HeldEnds({ brokerId, groups: this.environment.groups, registry: this.registry, image, peers: () => network })
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers()]),
+      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers(), ...this.#heldEnds.handlers()]),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),
@@ -216,6 +220,7 @@ export class BrokerCore {
     this.#balancer = balancer
     this.#teardown.add('retention', () => retention.stop())
     this.#startScrubbing()
+    this.#startCompacting()
     this.#teardown.add('leader balancer', () => balancer.close())
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
@@ -232,6 +237,21 @@ export class BrokerCore {
       intervalMs: limits.scrubIntervalMs,
     })
     this.#teardown.add('scrubber', () => scrubber.stop())
+  }
+
+  #startCompacting(): void {
+    const { clock, limits, logger, compactionEngine } = this.#options
+    const compaction = new CompactionLoop({
+      partitions: () => this.registry.all(),
+      engine: compactionEngine,
+      clock,
+      rate: new ByteRate(clock, limits.compactionBytesPerSecond),
+      backoffMs: limits.compactionBackoffMs,
+      mapBytesMax: limits.compactionMapBytes,
+      heldByAllEnd: (partition) => this.#heldEnds.ask(partition.topicId.toString('hex'), partition.partition),
+      logger,
+    })
+    this.#teardown.add('compaction', () => compaction.stop())
   }
 
   #onMetadata(): void {

@@ -23,6 +23,7 @@ export async function truncateLog(core: LogCore, checkpointer: Checkpointer, end
   core.epochs.truncateTo(endOffset)
   core.controlRuns.truncateTo(endOffset)
   core.logEndOffset = endOffset
+  core.cleanedEnd = toOffset(Math.min(core.cleanedEnd, endOffset))
   core.truncationCount++
   if (endOffset >= core.writtenEndOffset) return
   const index = core.segmentIndexAt(endOffset)
@@ -114,6 +115,8 @@ export async function resetLog(
   core.epochs.reset(previous === null ? [] : [previous])
   core.controlRuns.truncateTo(toOffset(0))
   core.segments = [fresh]
+  core.resetCount++
+  core.cleanedEnd = toOffset(0)
   core.logStartOffset = startOffset
   core.flushedEndOffset = startOffset
   core.writtenEndOffset = startOffset

@@ -18,6 +18,7 @@ import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
 import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
 import { AppendPath } from './append-path.ts'
+import { CompactedCopy } from './compacted-copy.ts'
 import { epochFault } from './epoch-fault.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
 import { type FailedCopy, type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
@@ -43,6 +44,7 @@ export class Partition implements LogOwner {
   readonly topic: string
   readonly topicId: Buffer
   readonly partition: number
+  readonly compaction: CompactedCopy
   readonly #spec: PartitionSpec
   readonly #environment: PartitionEnvironment
   readonly #log: PartitionLog
@@ -94,15 +96,28 @@ export class Partition implements LogOwner {
           this.#appendPath.onCommitted(highWatermark)
           this.#notify()
         },
-        onAppended: (entry) => this.#producers.onAppended(entry),
+        onAppended: (entry) => {
+          this.#producers.onAppended(entry)
+          this.compaction.onAppended(entry)
+        },
         onTruncated: (endOffset) => this.#onTruncated(endOffset),
-        onReset: (startOffset) => this.#producers.onReset(startOffset),
+        onReset: (startOffset) => {
+          this.#producers.onReset(startOffset)
+          this.compaction.onReset(startOffset)
+        },
         onReplaced: () => this.#producers.onReplaced(),
         onLeadership: () => this.#onLeadership(),
         onMembers: () => this.#onMembers(),
         onCopyLost: (node, detail) => this.#onCopyLost(node, detail),
         onFailed: (error) => this.#stopServing(publicError(error, this)),
       },
+    })
+    this.compaction = new CompactedCopy({
+      log,
+      group: this.#group,
+      config,
+      committedEnd: () => this.committedEnd,
+      onStale: (detail) => this.#onCopyLost(this.#group.nodeId, detail),
     })
     const { state: producerState } = producers
     this.#appendPath = new AppendPath({
@@ -318,6 +333,7 @@ export class Partition implements LogOwner {
   /** The topic's configuration changed. */
   updateConfig(config: PartitionConfig): void {
     this.#appendPath.updateConfig(config)
+    this.compaction.updateConfig(config)
     this.#log.updateConfig(logConfigOf(config))
   }
 

@@ -1,6 +1,7 @@
 /** Starts the real core of a broker on what the simulation gives it. */
 import { BrokerCore } from '../../broker-core.ts'
 import { beginRun } from '../../cluster/runs.ts'
+import { InlineCompactionEngine } from '../../log/compaction-rounds.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
 import { TEST_GROUPS } from '../group-settings.ts'
 import type { SimBroker } from './sim-broker.ts'
@@ -71,7 +72,11 @@ export async function openCore(
       retentionCheckMs: 60_000,
       scrubBytesPerSecond: MEBIBYTE,
       scrubIntervalMs: 5000,
+      compactionBackoffMs: 1000,
+      compactionBytesPerSecond: 0,
+      compactionMapBytes: 1024 * 1024,
     },
+    compactionEngine: new InlineCompactionEngine(),
     groups: TEST_GROUPS,
     logger: {
       info: (fields, message) => broker.log('info', fields, message),
