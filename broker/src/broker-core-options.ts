@@ -2,6 +2,7 @@
 import type { BrokerCore } from './broker-core.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
 import type { GroupConfig } from './coordinator/group/group-api.ts'
+import type { CompactionEngine } from './log/compaction-rounds.ts'
 import type { LostReplica, PartitionLimits, PartitionLogger } from './partition/partition-types.ts'
 import type { PeerAddress, PeerIdentity, PeerNetwork } from './peer/peer-port.ts'
 import type { Clock } from './replication/tick-loop.ts'

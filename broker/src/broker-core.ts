@@ -107,11 +107,22 @@ export class BrokerCore {
       onChange: () => this.#onMetadata(),
     })
     this.groups = this.#newGroups()
-    this.#heldEnds = new HeldEnds({ brokerId, groups: this.environment.groups, registry: this.registry, image, peers: () => network })
+    this.#heldEnds = new HeldEnds({
+      brokerId,
+      groups: this.environment.groups,
+      registry: this.registry,
+      image,
+      peers: () => network,
+    })
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers(), ...this.#heldEnds.handlers()]),
+      handlers: new Map([
+        ...this.#member.handlers(),
+        ...this.status.handlers(),
+        ...this.groups.handlers(),
+        ...this.#heldEnds.handlers(),
+      ]),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),

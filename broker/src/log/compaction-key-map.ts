@@ -96,7 +96,8 @@ export class KeyMap {
 
 /** Spreads names, which short keys make of digits and zeros, over all slots. */
 function mix(a: number, b: number, c: number, d: number): number {
-  let mixed = Math.imul(a, 0x85eb_ca6b) ^ Math.imul(b, 0xc2b2_ae35) ^ Math.imul(c, 0x27d4_eb2f) ^ Math.imul(d, 0x1656_67b1)
+  let mixed =
+    Math.imul(a, 0x85eb_ca6b) ^ Math.imul(b, 0xc2b2_ae35) ^ Math.imul(c, 0x27d4_eb2f) ^ Math.imul(d, 0x1656_67b1)
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x7feb_352d)
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846c_a68b)
   return (mixed ^ (mixed >>> 16)) >>> 0

@@ -18,7 +18,7 @@
  * Memory: a chunk or two, and what the engine takes for the map. Source: Kafka LogCleaner, Cleaner.cleanSegments.
  */
 import { invariant, type Offset, toOffset } from '@stratalog/proto'
-import { lastOffsetOf } from '@stratalog/proto/records'
+import { lastOffsetOf, leaderEpochOf } from '@stratalog/proto/records'
 import { type FileHandle, fileErrorCode, isDiskFull } from '../storage/file-system.ts'
 import { type BatchChunk, scanChunks } from './batch-scan.ts'
 import type { Checkpointer } from './checkpointer.ts'
@@ -60,8 +60,8 @@ export interface CompactionReport {
 export interface CompactionHost {
   /** Runs I/O that must not fail: an error fails the log. */
   guard<T>(operation: () => Promise<T>): Promise<T>
-  /** Reads the batch at an offset, telling of damage as any read does. */
-  check(offset: Offset): Promise<unknown>
+  /** Reads all batches from one offset to another, inclusive, telling of damage as any read does. */
+  check(from: Offset, last: Offset): Promise<void>
 }
 
 const CHUNK_BYTES = 1024 * 1024
@@ -272,10 +272,21 @@ export class Compaction {
         return
       }
       this.#throwUnlessAlive()
-      yield { ...value, baseOffset }
-      baseOffset = lastOffsetOf(value.buffer, value.starts.at(-1)!) + 1
+      const chunk: LocatedChunk = { ...value, baseOffset }
+      for (const at of value.starts) {
+        await this.#checkEpoch(segment, value.buffer, at, baseOffset)
+        baseOffset = lastOffsetOf(value.buffer, at) + 1
+      }
+      yield chunk
       await this.#spend(value.wholeBytes)
     }
+  }
+
+  /** The epoch lies outside of what the CRC covers; the engine sees only that it does not go back. */
+  async #checkEpoch(segment: Segment, buffer: Buffer, at: number, offset: number): Promise<void> {
+    const epoch = this.#core.epochs.epochAt(toOffset(offset))
+    const stamped = leaderEpochOf(buffer, at)
+    if (stamped !== epoch) await this.#fault(segment, offset, `leader epoch is ${stamped}, not ${epoch}`)
   }
 
   /** Calls `work` with the batches of a chunk from byte `at` on. */
@@ -299,7 +310,8 @@ export class Compaction {
   /** A batch is not sound: whoever reads it is told, and so is the log's owner. One that a second look finds sound is no damage. */
   async #fault(segment: Segment, offset: number, reason: string): Promise<never> {
     this.#throwUnlessAlive()
-    if (this.#core.segments.includes(segment)) await this.#host.check(toOffset(offset))
+    // What is wrong may lie before the place where it was noticed.
+    if (this.#core.segments.includes(segment)) await this.#host.check(segment.baseOffset, toOffset(offset))
     throw new LogCompactionError(segment.logPath, offset, reason)
   }
 

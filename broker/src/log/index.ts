@@ -1,8 +1,9 @@
 /** The partition log: what the rest of the broker uses of this folder. */
-export { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
-export { type CompactionReport, type CompactionRound } from './compaction.ts'
+
+export type { CompactionReport, CompactionRound } from './compaction.ts'
 export type { CompactionConfig, CompactionPlan } from './compaction-plan.ts'
 export { type CompactionEngine, InlineCompactionEngine } from './compaction-rounds.ts'
+export { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 export { FlushScheduler } from './flush-scheduler.ts'
 export type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
 export { DEFAULT_LOG_CONFIG, type FlushPolicy, type LogConfig } from './log-config.ts'

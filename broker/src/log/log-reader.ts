@@ -133,6 +133,16 @@ export class LogReader {
     }
   }
 
+  /** Reads all batches from the one that holds `from` to the one that holds `last`, for what a read finds of damage. */
+  async check(from: Offset, last: Offset): Promise<void> {
+    let next = toOffset(Math.max(from, this.#core.logStartOffset))
+    while (next <= last && next < this.#core.flushedEndOffset) {
+      const { nextOffset } = await this.read(next, this.#core.flushedEndOffset, REPLAY_READ_BYTES, true)
+      if (nextOffset === next) return
+      next = nextOffset
+    }
+  }
+
   /** One attempt on files; null when a truncation, deletion or compaction came between and the read must begin anew. */
   async #readFiles(query: Query): Promise<ReadResult | null> {
     const core = this.#core

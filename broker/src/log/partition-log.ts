@@ -395,7 +395,7 @@ export class PartitionLog {
   #compactionHost(): CompactionHost {
     return {
       guard: (operation) => this.#writer.guard(operation),
-      check: (offset) => this.#reader.read(offset, this.#core.flushedEndOffset, 1, true),
+      check: (from, last) => this.#reader.check(from, last),
     }
   }
 

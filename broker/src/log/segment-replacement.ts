@@ -30,7 +30,10 @@ export async function replaceSegment(
 ): Promise<void> {
   const place = core.segments.indexOf(old)
   invariant(place !== -1 && old.sealedAtMs !== null, 'a segment to be replaced is sealed, and one of the log')
-  invariant(fresh.baseOffset === old.baseOffset && fresh.endOffset === old.endOffset, 'a compacted segment has its offsets')
+  invariant(
+    fresh.baseOffset === old.baseOffset && fresh.endOffset === old.endOffset,
+    'a compacted segment has its offsets',
+  )
   invariant(fresh.sizeBytes !== old.sizeBytes, 'a start tells the two files apart by their sizes')
   await announce(checkpointer, old, fresh)
   await core.indexWork.run(async () => {

@@ -14,6 +14,7 @@
  * itself up and is rebuilt, as it cannot tell what it should not have.
  * Owner: the partition.
  */
+import type { Offset } from '@stratalog/proto'
 import { lacksTombstones } from '@stratalog/proto/records'
 import type { Entry } from 'raft-ts'
 import type { CompactionReport, CompactionRound } from '../log/compaction.ts'
@@ -28,7 +29,7 @@ export interface CompactedCopyOptions {
   readonly group: Pick<RaftGroup, 'nodeId' | 'leaderEpoch' | 'members' | 'replicaStates' | 'isServing'>
   readonly config: PartitionConfig
   /** What is committed and durable here (exclusive). */
-  readonly committedEnd: () => number
+  readonly committedEnd: () => Offset
   /** This copy lacks the ends of some keys, and cannot tell which. */
   readonly onStale: (detail: string) => void
 }
@@ -85,7 +86,7 @@ export class CompactedCopy {
   get heldByAllEnd(): number {
     const { group, log } = this.#options
     if (!group.isServing) return 0
-    return group.replicaStates().reduce((least, { matchOffset }) => Math.min(least, matchOffset), log.flushedEndOffset)
+    return Math.min(log.flushedEndOffset, ...group.replicaStates().map(({ matchOffset }) => matchOffset))
   }
 
   /** An entry goes into the log. */
@@ -95,7 +96,9 @@ export class CompactedCopy {
     if (data === null || !lacksTombstones(data, 0) || this.#feedingTerm === group.leaderEpoch) return
     const { voters, votersOutgoing } = group.members
     if (voters.includes(group.nodeId) || votersOutgoing.includes(group.nodeId)) return
-    this.#options.onStale(`tombstones at ${base} were compacted away elsewhere before all that they end was replaced here`)
+    this.#options.onStale(
+      `tombstones at ${base} were compacted away elsewhere before all that they end was replaced here`,
+    )
   }
 
   /** The log begins anew. */
