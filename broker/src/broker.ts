@@ -235,6 +235,7 @@ async function startCore(
     clientAddress,
     peerAddress,
     network,
+    dataDirectory: directory.path,
     topicsDirectory: directory.topicsPath,
     metadataDirectory: directory.metadataPath,
     topicDefaults,

@@ -14,6 +14,7 @@
  */
 import { crc32c } from '@stratalog/proto/records'
 import type { CleanedSegment } from './compaction-plan.ts'
+import type { StoredDeletions } from './deletions.ts'
 
 /** The only version that this code writes or reads. */
 export const LOG_CHECKPOINT_VERSION = 1
@@ -83,6 +84,8 @@ export interface LogCheckpoint {
   readonly controlRuns: readonly (readonly [number, number])[]
   /** Below it compaction has left a key at most once (exclusive); absent: nothing is compacted. */
   readonly cleanedEnd?: number
+  /** Records deleted by request, as of the scan offset; absent in checkpoints of earlier releases. */
+  readonly deletions?: StoredDeletions
   readonly redo: RedoOperation | null
 }
 
