@@ -18,7 +18,7 @@ import { LEADER_NEWS, LeaderNews } from './cluster/leader-news.ts'
 import { type LeaderEntry, LeaderTable } from './cluster/leader-table.ts'
 import { LostReplicas } from './cluster/lost-replicas.ts'
 import { MetadataMember } from './cluster/metadata-member.ts'
-import { PeerDesk } from './cluster/peer-desk.ts'
+import { PeerDesk, type RequestHandler } from './cluster/peer-desk.ts'
 import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
 import type { Controller } from './controller/controller.ts'
 import type { MetadataGroup } from './controller/metadata-group.ts'
@@ -87,19 +87,7 @@ export class BrokerCore {
       led: () => this.#led(),
       onChange: () => this.status.changed(),
     })
-    this.status = new ClusterStatus({
-      brokerId,
-      clock,
-      image,
-      onImageChange: (listener) => this.metadata.onAdvance(listener),
-      registry: this.registry,
-      metadata: () => this.#member.partition,
-      groups: this.environment.groups,
-      peers: () => network,
-      leaders: this.#leaders,
-      process: options.process,
-      problems: () => this.groups.coordinator.problems(),
-    })
+    this.status = this.#newStatus()
     this.#directory = new BrokerDirectory({
       brokerId,
       configured: options.controllers,
@@ -126,12 +114,7 @@ export class BrokerCore {
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([
-        ...this.#member.handlers(),
-        ...this.status.handlers(),
-        ...this.groups.handlers(),
-        ...this.#heldEnds.handlers(),
-      ]),
+      handlers: new Map(this.#handlers()),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),
@@ -320,6 +303,31 @@ export class BrokerCore {
       this.#news.began(this.#entryOf(partition))
       this.#reconciler.consider(partition)
     }
+  }
+
+  #newStatus(): ClusterStatus {
+    const { clock, network, process } = this.#options
+    return new ClusterStatus({
+      brokerId: this.environment.brokerId,
+      clock,
+      image: () => this.image,
+      onImageChange: (listener) => this.metadata.onAdvance(listener),
+      registry: this.registry,
+      metadata: () => this.#member.partition,
+      groups: this.environment.groups,
+      peers: () => network,
+      leaders: this.#leaders,
+      process,
+      problems: () => this.groups.coordinator.problems(),
+    })
+  }
+
+  /** What other brokers may ask this one. */
+  *#handlers(): Generator<readonly [kind: string, handler: RequestHandler]> {
+    yield* this.#member.handlers()
+    yield* this.status.handlers()
+    yield* this.groups.handlers()
+    yield* this.#heldEnds.handlers()
   }
 
   #newGroups(): GroupService {

@@ -17,6 +17,7 @@ import type { LogSplit } from '../log/split-points.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
 import { nodeOfReplica, type Replica } from '../replication/raft-ids.ts'
+import { AdvanceListeners } from './advance-listeners.ts'
 import { AppendPath } from './append-path.ts'
 import { CompactedCopy } from './compacted-copy.ts'
 import { Copies } from './copies.ts'
@@ -29,12 +30,13 @@ import { logConfigOf, type PartitionConfig } from './partition-config.ts'
 import { claimCopy } from './partition-copy.ts'
 import { describePartition } from './partition-description.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
-import type {
-  PartitionBounds,
-  PartitionDescription,
-  PartitionEnvironment,
-  PartitionSpec,
-  PartitionState,
+import {
+  checkBounds,
+  type PartitionBounds,
+  type PartitionDescription,
+  type PartitionEnvironment,
+  type PartitionSpec,
+  type PartitionState,
 } from './partition-types.ts'
 import type { ProduceOptions } from './produce-outcome.ts'
 import type { ProducerFollower } from './producer-follower.ts'
@@ -61,7 +63,7 @@ export class Partition implements LogOwner {
   readonly #deletion: RecordDeletion
   readonly #refusals: Refusals
   readonly #lookup: RecordLookup
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new AdvanceListeners()
   readonly #copies: Copies
   /** Term of those who wait for acknowledgements. */
   #leaderTerm = 0
@@ -227,8 +229,7 @@ export class Partition implements LogOwner {
    * Called synchronously; must be cheap and must not throw. Returns how to stop it.
    */
   onAdvance(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   /** Whether clients are served, and what they are told if not: where others hold the partition too, to look for its leader. */
@@ -429,17 +430,7 @@ export class Partition implements LogOwner {
       bounds: () => this.bounds(),
       assertReadable: () => this.#assertReadable(),
       errorOf: (error) => this.#shownError(error),
-      advanced: () => this.#advanced(),
-    })
-  }
-
-  /** Resolves when there is news. */
-  #advanced(): Promise<void> {
-    return new Promise((resolve) => {
-      const stopListening = this.onAdvance(() => {
-        stopListening()
-        resolve()
-      })
+      advanced: () => this.#listeners.next(),
     })
   }
 
@@ -448,7 +439,7 @@ export class Partition implements LogOwner {
     this.#producers.state.noteDurable(this.#log.flushedEndOffset)
     this.#group.start()
     this.#deletion.onCommitted()
-    this.#removeStaleCopies()
+    this.#onMembers()
     if (!this.#group.isAlone) return
     await new Promise<void>((resolve) => {
       const check = (): void => {
@@ -486,12 +477,8 @@ export class Partition implements LogOwner {
   }
 
   #onMembers(): void {
-    this.#removeStaleCopies()
-    this.#notify()
-  }
-
-  #removeStaleCopies(): void {
     if (this.members().voters.includes(this.#group.nodeId)) this.#copies.removeStale()
+    this.#notify()
   }
 
   #onCopyLost(node: NodeId, detail: string): void {
@@ -598,7 +585,7 @@ export class Partition implements LogOwner {
 
   #notify(): void {
     this.#announcedEnd = this.committedEnd
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 
   #name(): { topic: string; partition: number } {
@@ -607,10 +594,7 @@ export class Partition implements LogOwner {
 
   /** Throws InvariantError if offsets contradict each other. For tests and simulation. */
   checkInvariants(): void {
-    const { logStartOffset, highWatermark, visibleEnd, logEndOffset } = this.bounds()
-    invariant(logStartOffset <= visibleEnd, 'visible end below log start')
-    invariant(visibleEnd <= highWatermark, 'visible end beyond the high watermark')
-    invariant(highWatermark <= logEndOffset, 'high watermark beyond the log end')
+    checkBounds(this.bounds())
     this.#producers.state.checkInvariants()
   }
 }
