@@ -12,12 +12,13 @@ import type { BrokerCoreOptions } from './broker-core-options.ts'
 import { BrokerDirectory } from './cluster/broker-directory.ts'
 import { ClusterStatus } from './cluster/cluster-status.ts'
 import { handOver } from './cluster/hand-over.ts'
+import { HeldEnds } from './cluster/held-ends.ts'
 import { isLeaving, LeaderBalancer } from './cluster/leader-balancer.ts'
 import { LEADER_NEWS, LeaderNews } from './cluster/leader-news.ts'
 import { type LeaderEntry, LeaderTable } from './cluster/leader-table.ts'
 import { LostReplicas } from './cluster/lost-replicas.ts'
 import { MetadataMember } from './cluster/metadata-member.ts'
-import { PeerDesk } from './cluster/peer-desk.ts'
+import { PeerDesk, type RequestHandler } from './cluster/peer-desk.ts'
 import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
 import type { Controller } from './controller/controller.ts'
 import type { MetadataGroup } from './controller/metadata-group.ts'
@@ -27,6 +28,8 @@ import { FlushScheduler } from './log/flush-scheduler.ts'
 import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
+import { CommittedMarks } from './partition/committed-marks.ts'
+import { CompactionLoop } from './partition/compaction-loop.ts'
 import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { LedPartition, PartitionEnvironment } from './partition/partition-types.ts'
@@ -56,8 +59,10 @@ export class BrokerCore {
   readonly #reconciler: ReplicaReconciler
   readonly #lost: LostReplicas
   readonly #follower: MetadataFollower
+  readonly #committedMarks: CommittedMarks | null
   #balancer: LeaderBalancer | null = null
   readonly #member: MetadataMember
+  readonly #heldEnds: HeldEnds
   readonly groups: GroupService
 
   private constructor(options: BrokerCoreOptions, groupStates: GroupStateStore, teardown: Teardown) {
@@ -66,7 +71,14 @@ export class BrokerCore {
     this.#options = options
     this.#teardown = teardown
     this.environment = this.#newEnvironment(groupStates)
-    this.registry = new PartitionRegistry({ topicsDirectory, store, environment: this.environment })
+    this.#committedMarks =
+      options.dataDirectory === null ? null : new CommittedMarks({ ...options, directory: options.dataDirectory })
+    this.registry = new PartitionRegistry({
+      topicsDirectory,
+      store,
+      environment: this.environment,
+      ...(this.#committedMarks === null ? {} : { committedMarks: this.#committedMarks }),
+    })
     const image = () => this.image
     this.#news = new LeaderNews({
       brokerId,
@@ -75,19 +87,7 @@ export class BrokerCore {
       led: () => this.#led(),
       onChange: () => this.status.changed(),
     })
-    this.status = new ClusterStatus({
-      brokerId,
-      clock,
-      image,
-      onImageChange: (listener) => this.metadata.onAdvance(listener),
-      registry: this.registry,
-      metadata: () => this.#member.partition,
-      groups: this.environment.groups,
-      peers: () => network,
-      leaders: this.#leaders,
-      process: options.process,
-      problems: () => this.groups.coordinator.problems(),
-    })
+    this.status = this.#newStatus()
     this.#directory = new BrokerDirectory({
       brokerId,
       configured: options.controllers,
@@ -104,10 +104,17 @@ export class BrokerCore {
       onChange: () => this.#onMetadata(),
     })
     this.groups = this.#newGroups()
+    this.#heldEnds = new HeldEnds({
+      brokerId,
+      groups: this.environment.groups,
+      registry: this.registry,
+      image,
+      peers: () => network,
+    })
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers()]),
+      handlers: new Map(this.#handlers()),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),
@@ -187,6 +194,7 @@ export class BrokerCore {
     this.#teardown.add('open files', () => this.environment.openFiles.close())
     this.#teardown.add('ticks', () => this.environment.ticks.stop())
     this.#teardown.add('marks', () => this.environment.marks.stop())
+    await this.#startCommittedMarks()
     this.#teardown.add('peers', () => network.close())
     this.#teardown.add('metadata', () => this.#member.close())
     this.#teardown.add(
@@ -216,10 +224,18 @@ export class BrokerCore {
     this.#balancer = balancer
     this.#teardown.add('retention', () => retention.stop())
     this.#startScrubbing()
+    this.#startCompacting()
     this.#teardown.add('leader balancer', () => balancer.close())
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
     logger.info({ partitions: [...this.registry.all()].length }, 'the partitions are open')
+  }
+
+  async #startCommittedMarks(): Promise<void> {
+    const marks = this.#committedMarks
+    if (marks === null) return
+    await marks.load()
+    this.#teardown.add('committed offsets', () => marks.stop())
   }
 
   #startScrubbing(): void {
@@ -232,6 +248,21 @@ export class BrokerCore {
       intervalMs: limits.scrubIntervalMs,
     })
     this.#teardown.add('scrubber', () => scrubber.stop())
+  }
+
+  #startCompacting(): void {
+    const { clock, limits, logger, compactionEngine } = this.#options
+    const compaction = new CompactionLoop({
+      partitions: () => this.registry.all(),
+      engine: compactionEngine,
+      clock,
+      rate: new ByteRate(clock, limits.compactionBytesPerSecond),
+      backoffMs: limits.compactionBackoffMs,
+      mapBytesMax: limits.compactionMapBytes,
+      heldByAllEnd: (partition) => this.#heldEnds.ask(partition.topicId.toString('hex'), partition.partition),
+      logger,
+    })
+    this.#teardown.add('compaction', () => compaction.stop())
   }
 
   #onMetadata(): void {
@@ -272,6 +303,31 @@ export class BrokerCore {
       this.#news.began(this.#entryOf(partition))
       this.#reconciler.consider(partition)
     }
+  }
+
+  #newStatus(): ClusterStatus {
+    const { clock, network, process } = this.#options
+    return new ClusterStatus({
+      brokerId: this.environment.brokerId,
+      clock,
+      image: () => this.image,
+      onImageChange: (listener) => this.metadata.onAdvance(listener),
+      registry: this.registry,
+      metadata: () => this.#member.partition,
+      groups: this.environment.groups,
+      peers: () => network,
+      leaders: this.#leaders,
+      process,
+      problems: () => this.groups.coordinator.problems(),
+    })
+  }
+
+  /** What other brokers may ask this one. */
+  *#handlers(): Generator<readonly [kind: string, handler: RequestHandler]> {
+    yield* this.#member.handlers()
+    yield* this.status.handlers()
+    yield* this.groups.handlers()
+    yield* this.#heldEnds.handlers()
   }
 
   #newGroups(): GroupService {

@@ -14,6 +14,7 @@ import { invariant, type Offset, toOffset } from '@stratalog/proto'
 import type { BatchHeader } from '@stratalog/proto/records'
 import { type FileSystem, isDiskFull } from '../storage/file-system.ts'
 import { ControlRuns } from './control-runs.ts'
+import { Deletions } from './deletions.ts'
 import type { FlushScheduler } from './flush-scheduler.ts'
 import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
@@ -111,6 +112,7 @@ export class LogCore {
   readonly steps: SerialQueue = new SerialQueue()
   readonly epochs: LeaderEpochCache = new LeaderEpochCache()
   controlRuns: ControlRuns = new ControlRuns()
+  deletions: Deletions = new Deletions()
   readonly tail: PartitionTail
   config: LogConfig
   segments: Segment[] = []
@@ -120,6 +122,14 @@ export class LogCore {
   logEndOffset: Offset = toOffset(0)
   /** Grows with every truncation: a read that it overtook begins anew. */
   truncationCount = 0
+  /** Grows when the log begins anew: nothing that was known of it holds any more. */
+  resetCount = 0
+  /** Below it compaction has left a key at most once (exclusive). */
+  cleanedEnd: Offset = toOffset(0)
+  /** A compacted file is taking a segment's place: what its name opens is not what the segment says, for a moment. */
+  replacing: Segment | null = null
+  /** Work on the index files of sealed segments: a replacement, or a repair. */
+  readonly indexWork: SerialQueue = new SerialQueue()
   /** Where a truncation or reset cuts, from its call to its end: nothing may be appended meanwhile. */
   truncatingTo: Offset | null = null
   /** Set when the log is to end: nothing waits for disk space any more. */
@@ -134,6 +144,11 @@ export class LogCore {
 
   get state(): LogState {
     return this.#state
+  }
+
+  /** First offset that readers may have: the log start, or later where records were deleted by request. */
+  get readableFrom(): Offset {
+    return toOffset(Math.max(this.logStartOffset, this.deletions.deletedEnd))
   }
 
   get directory(): string {
@@ -184,6 +199,12 @@ export class LogCore {
       else high = middle
     }
     return low - 1
+  }
+
+  /** Whether the segment is one of the log's still, its file being its own. Waits for a replacement under way. */
+  async holds(segment: Segment): Promise<boolean> {
+    if (this.replacing !== null) await this.indexWork.run(async () => undefined)
+    return this.segments.includes(segment)
   }
 
   /** Runs `task` later by the clock's scheduler. Returns what cancels it. */

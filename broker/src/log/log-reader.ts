@@ -6,7 +6,8 @@
  * anchor, carry the epoch that the epoch cache has for them, and match their CRC. An index entry that the log
  * contradicts costs a slower read and is repaired, for an index is only a hint.
  *
- * Readers run beside the writer loop: a truncation that overtakes a read makes it begin anew.
+ * Readers run beside the writer loop: a truncation that overtakes a read makes it begin anew, and so does a compacted file
+ * that takes the place of a segment's, if the read found both.
  */
 import {
   InvariantError,
@@ -26,6 +27,7 @@ import {
   lastOffsetOf,
   leaderEpochOf,
   maxTimestampOf,
+  NO_TIMESTAMP,
   RECORD_BATCH_OVERHEAD_BYTES,
   sizeOf,
 } from '@stratalog/proto/records'
@@ -122,6 +124,26 @@ export class LogReader {
     return this.#searchTimestamp(searchedEnd, endOffset, timestampMs)
   }
 
+  /** See PartitionLog.greatestTimestamp. Constant time but for a segment of which the beginning was deleted: that is read. */
+  async greatestTimestamp(): Promise<number> {
+    const core = this.#core
+    let greatest = NO_TIMESTAMP
+    for (const segment of core.segments) {
+      const isWhole = segment.baseOffset >= core.readableFrom
+      const newest = isWhole ? segment.maxTimestamp : await this.#greatestBetween(core.readableFrom, segment.endOffset)
+      greatest = Math.max(greatest, newest)
+    }
+    return greatest
+  }
+
+  /** See PartitionLog.batchOffsetAt. */
+  async batchOffsetAt(offset: Offset): Promise<Offset> {
+    const { logEndOffset } = this.#core
+    if (offset >= logEndOffset) return offset
+    const { chunks } = await this.read(offset, logEndOffset, 1, true)
+    return chunks.length === 0 ? offset : toOffset(baseOffsetOf(chunks[0]!, 0))
+  }
+
   /** Calls `visit` with the header of every batch in [from, endOffset), in order. */
   async replayHeaders(from: Offset, endOffset: Offset, visit: (header: BatchHeader) => void): Promise<void> {
     let next = from
@@ -132,7 +154,17 @@ export class LogReader {
     }
   }
 
-  /** One attempt on files; null when a truncation or deletion came between and the read must begin anew. */
+  /** Reads all batches from the one that holds `from` to the one that holds `last`, for what a read finds of damage. */
+  async check(from: Offset, last: Offset): Promise<void> {
+    let next = toOffset(Math.max(from, this.#core.logStartOffset))
+    while (next <= last && next < this.#core.flushedEndOffset) {
+      const { nextOffset } = await this.read(next, this.#core.flushedEndOffset, REPLAY_READ_BYTES, true)
+      if (nextOffset === next) return
+      next = nextOffset
+    }
+  }
+
+  /** One attempt on files; null when a truncation, deletion or compaction came between and the read must begin anew. */
   async #readFiles(query: Query): Promise<ReadResult | null> {
     const core = this.#core
     const { truncationCount } = core
@@ -143,7 +175,7 @@ export class LogReader {
       if (overtaken()) return null
       return resultOf(bytes === null ? [] : [bytes], query.from)
     } catch (error) {
-      if (overtaken()) return null
+      if (overtaken() || !(await core.holds(segment))) return null
       throw this.#damage(error, segment, query.from)
     }
   }
@@ -170,7 +202,11 @@ export class LogReader {
   async #repair(segment: Segment): Promise<void> {
     if (segment.sealedAtMs === null || this.#repaired.has(segment)) return
     this.#repaired.add(segment)
-    await rebuildIndexes(segment, this.#core)
+    const core = this.#core
+    await core.indexWork.run(async () => {
+      // One that a compacted file has replaced meanwhile has its indexes already.
+      if (core.segments.includes(segment)) await rebuildIndexes(segment, core)
+    })
   }
 
   /** An offset at or before the first record with that timestamp in the segment, as late as the time index knows. */
@@ -202,11 +238,24 @@ export class LogReader {
     return null
   }
 
+  async #greatestBetween(from: Offset, endOffset: Offset): Promise<number> {
+    let greatest = NO_TIMESTAMP
+    for (let next = from; next < endOffset; ) {
+      const { bytes, nextOffset } = await this.read(next, endOffset, TIMESTAMP_READ_BYTES, true)
+      if (bytes.length === 0) break
+      for (const { position, header } of iterateBatches(bytes)) {
+        if (!header.control) greatest = Math.max(greatest, await greatestIn(bytes, position, header, from))
+      }
+      next = nextOffset
+    }
+    return greatest
+  }
+
   async #firstRecordAt(bytes: Buffer, position: number, timestampMs: number): Promise<TimestampHit | null> {
     const leaderEpoch = toLeaderEpoch(Math.max(0, leaderEpochOf(bytes, position)))
     try {
       for (const record of await decodeBatch(bytes, position)) {
-        if (record.timestamp < timestampMs || record.offset < this.#core.logStartOffset) continue
+        if (record.timestamp < timestampMs || record.offset < this.#core.readableFrom) continue
         return { offset: toOffset(record.offset), timestamp: record.timestamp, leaderEpoch }
       }
       return null
@@ -214,7 +263,7 @@ export class LogReader {
       if (!isStratalogError(error)) throw error
       // A producer sealed bytes that are no records (the log checks batches, not records): its consumers will see
       // that; here the batch's own timestamp is the best answer.
-      const offset = Math.max(baseOffsetOf(bytes, position), this.#core.logStartOffset)
+      const offset = Math.max(baseOffsetOf(bytes, position), this.#core.readableFrom)
       return { offset: toOffset(offset), timestamp: maxTimestampOf(bytes, position), leaderEpoch }
     }
   }
@@ -326,6 +375,21 @@ class SegmentRead {
   #corrupt(position: number, reason: string): LogSegmentCorruptError {
     const offset = this.#expectedBaseOffset ?? this.#query.from
     return new LogSegmentCorruptError(this.#segment.logPath, offset, position, reason)
+  }
+}
+
+/** The greatest timestamp of a batch's records from `from` on; the batch's own where they cannot be decoded. */
+async function greatestIn(bytes: Buffer, position: number, header: BatchHeader, from: Offset): Promise<number> {
+  if (header.baseOffset >= from) return header.maxTimestamp
+  try {
+    let greatest = NO_TIMESTAMP
+    for (const { offset, timestamp } of await decodeBatch(bytes, position)) {
+      if (offset >= from) greatest = Math.max(greatest, timestamp)
+    }
+    return greatest
+  } catch (error) {
+    if (!isStratalogError(error)) throw error
+    return header.maxTimestamp
   }
 }
 

@@ -11,17 +11,20 @@
 import { InvariantError, invariant, type LeaderEpoch, type Offset, toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { baseOffsetOf, isControl, lastOffsetOf, leaderEpochOf, sizeOf } from '@stratalog/proto/records'
 import type { Checkpointer } from './checkpointer.ts'
+import { Compaction, type CompactionHost, type CompactionReport, type CompactionRound } from './compaction.ts'
+import { type CompactionConfig, type CompactionPlan, planCompaction } from './compaction-plan.ts'
 import { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 import type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogCore, type LogState, type PartitionLogOptions } from './log-core.ts'
-import { LogDiskFullError, LogError, LogIoError } from './log-errors.ts'
+import { LogClosedError, LogDiskFullError, LogError, LogIoError, LogOffsetOutOfRangeError } from './log-errors.ts'
 import { deleteBelow, resetLog, truncateLog } from './log-maintenance.ts'
 import { LogReader, type ReadResult, type TimestampHit } from './log-reader.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type ScrubCursor, type ScrubStep, scrubLog } from './log-scrub.ts'
 import { LogWriter } from './log-writer.ts'
 import { type RetentionResult, retentionStart } from './retention.ts'
+import { type LogSplit, splitPoints } from './split-points.ts'
 
 /** A segment as `describe` shows it. */
 export interface SegmentInfo {
@@ -40,6 +43,7 @@ export class PartitionLog {
   readonly #reader: LogReader
   readonly #checkpointer: Checkpointer
   readonly #writer: LogWriter
+  #compaction: { readonly round: Compaction; readonly ended: Promise<unknown> } | null = null
 
   private constructor(core: LogCore, checkpointer: Checkpointer) {
     this.#core = core
@@ -79,9 +83,14 @@ export class PartitionLog {
     return this.#core.directory
   }
 
-  /** First readable offset. */
+  /** First offset that the log holds, a batch boundary: where replication begins. */
   get logStartOffset(): Offset {
     return this.#core.logStartOffset
+  }
+
+  /** First offset that clients may read: {@link logStartOffset}, or later where records were deleted by request. */
+  get readableFrom(): Offset {
+    return this.#core.readableFrom
   }
 
   /** Offset of the next record to be appended (exclusive end of the log). */
@@ -154,7 +163,10 @@ export class PartitionLog {
       invariant(sizeOf(batch, 0) === batch.length, () => `a buffer of ${batch.length} bytes is not one whole batch`)
       const endOffset = toOffset(lastOffsetOf(batch, 0) + 1)
       core.epochs.assign(toLeaderEpoch(leaderEpochOf(batch, 0)), core.logEndOffset)
-      if (isControl(batch, 0)) core.controlRuns.add(core.logEndOffset, endOffset)
+      if (isControl(batch, 0)) {
+        core.controlRuns.add(core.logEndOffset, endOffset)
+        core.deletions.note(batch, 0)
+      }
       core.tail.push(batch)
       core.logEndOffset = endOffset
     }
@@ -207,6 +219,29 @@ export class PartitionLog {
    */
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampHit | null> {
     return this.#reader.offsetForTimestamp(timestampMs, endOffset)
+  }
+
+  /** The greatest timestamp of the data records that may be read, committed or not; -1 if there are none. Errors: as {@link read}. */
+  greatestTimestamp(): Promise<number> {
+    return this.#reader.greatestTimestamp()
+  }
+
+  /** Base offset of the batch that holds `offset`; the offset itself at the log's end. Errors: as {@link read}. */
+  batchOffsetAt(offset: number): Promise<Offset> {
+    return this.#reader.batchOffsetAt(toOffset(offset))
+  }
+
+  /**
+   * Cuts `[start, end)` into pieces of about `targetBytes`; see split-points.ts. Errors: LOG_OFFSET_OUT_OF_RANGE when the range
+   * is not in the log, those of the file system, LOG_CLOSED.
+   */
+  async splits(start: number, end: number, targetBytes: number): Promise<LogSplit[]> {
+    const core = this.#core
+    this.#throwUnlessAlive()
+    if (start < core.logStartOffset || end > core.logEndOffset) {
+      throw new LogOffsetOutOfRangeError(start, core.logStartOffset, core.logEndOffset)
+    }
+    return await splitPoints(core, toOffset(start), toOffset(end), targetBytes)
   }
 
   /**
@@ -275,6 +310,31 @@ export class PartitionLog {
     return this.#core.steps.run(() => this.#deleteTo(logStartOffset))
   }
 
+  /** Deletions that the log holds below `highWatermark` take effect, in memory and at once. @returns whether any did. */
+  commitDeletions(highWatermark: Offset): boolean {
+    return this.#core.deletions.commit(highWatermark)
+  }
+
+  /** Whether {@link carryOutDeletions} has anything to do. */
+  hasDeletionsDue(committedEnd: Offset): boolean {
+    return this.#core.deletions.isDue(committedEnd)
+  }
+
+  /**
+   * Stores that the deletions below `committedEnd`, committed and flushed here, have taken effect, and deletes the segments
+   * that hold nothing else. Durable when it resolves.
+   */
+  carryOutDeletions(committedEnd: Offset): Promise<RetentionResult> {
+    const core = this.#core
+    return core.steps.run(async () => {
+      this.#throwUnlessAlive()
+      if (!core.deletions.isDue(committedEnd)) return this.#deleteTo(core.logStartOffset)
+      const batchOffset = core.deletions.takeDue(committedEnd)
+      const start = toOffset(Math.max(core.logStartOffset, batchOffset))
+      return this.#deleteBelow(start)
+    })
+  }
+
   /**
    * Deletes segments that are too old or too many, none that reaches above the high watermark; the active one only
    * when all of it is too old. Also rolls an active segment that is older than `segmentMaxAgeMs`.
@@ -290,6 +350,38 @@ export class PartitionLog {
       if (core.state.kind === 'open' && (tooOld || wholeLog)) await this.#writer.roll()
       return this.#deleteTo(start ?? core.logStartOffset)
     })
+  }
+
+  /** What there is to compact below `committedEnd`, which is committed and durable. Cheap. */
+  compactionPlan(config: CompactionConfig, committedEnd: Offset): CompactionPlan {
+    const { segments, cleanedEnd, logStartOffset, options } = this.#core
+    const from = toOffset(Math.max(cleanedEnd, logStartOffset))
+    return planCompaction(segments, from, config, options.clock.nowMs(), committedEnd)
+  }
+
+  /**
+   * Does one round of compaction; see compaction.ts. One at a time. Appends, flushes and reads go on beside it.
+   *
+   * Errors: see Compaction.run. All but LOG_IO_FAILED leave the log as good as it was.
+   */
+  async compact(round: CompactionRound): Promise<CompactionReport> {
+    const core = this.#core
+    invariant(this.#compaction === null, 'two rounds of compaction at once')
+    this.#throwUnlessAlive()
+    if (core.closing) throw new LogClosedError(core.directory)
+    const compaction = new Compaction(core, this.#checkpointer, this.#compactionHost(), round)
+    const report = compaction.run()
+    this.#compaction = { round: compaction, ended: report.catch(() => undefined) }
+    try {
+      return await report
+    } finally {
+      this.#compaction = null
+    }
+  }
+
+  /** Makes a round under way end soon, with LOG_CLOSED. */
+  abortCompaction(): void {
+    this.#compaction?.round.abort()
   }
 
   /** Begins a new segment unless the active one is empty. */
@@ -323,6 +415,7 @@ export class PartitionLog {
   async close(): Promise<void> {
     const core = this.#core
     core.closing = true
+    await this.#endCompaction()
     await core.steps.run(async () => {
       if (core.state.kind === 'closed') return
       try {
@@ -343,6 +436,7 @@ export class PartitionLog {
   async delete(): Promise<void> {
     const core = this.#core
     core.closing = true
+    await this.#endCompaction()
     await core.steps.run(() => this.#end())
     const doomed = core.directory + DELETED_DIRECTORY_SUFFIX
     await core.fileSystem.removeDirectory(doomed)
@@ -353,6 +447,18 @@ export class PartitionLog {
   /** Throws InvariantError if the state contradicts itself. For tests and simulation. */
   checkInvariants(): void {
     this.#core.checkInvariants()
+  }
+
+  #compactionHost(): CompactionHost {
+    return {
+      guard: (operation) => this.#writer.guard(operation),
+      check: (from, last) => this.#reader.check(from, last),
+    }
+  }
+
+  async #endCompaction(): Promise<void> {
+    this.abortCompaction()
+    await this.#compaction?.ended
   }
 
   async #end(): Promise<void> {
@@ -381,7 +487,11 @@ export class PartitionLog {
     if (logStartOffset <= core.logStartOffset) {
       return { logStartOffset: core.logStartOffset, segmentCount: 0, sizeBytes: 0 }
     }
-    const freed = await this.#writer.guard(() => deleteBelow(core, this.#checkpointer, logStartOffset))
+    return this.#deleteBelow(logStartOffset)
+  }
+
+  async #deleteBelow(logStartOffset: Offset): Promise<RetentionResult> {
+    const freed = await this.#writer.guard(() => deleteBelow(this.#core, this.#checkpointer, logStartOffset))
     this.#writer.probe()
     return { logStartOffset, ...freed }
   }

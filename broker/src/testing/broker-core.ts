@@ -7,6 +7,7 @@ import { StratalogError } from '@stratalog/proto'
 import { BrokerCore as ProductionCore } from '../broker-core.ts'
 import { beginRun } from '../cluster/runs.ts'
 import type { Controller } from '../controller/controller.ts'
+import { InlineCompactionEngine } from '../log/compaction-rounds.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'
@@ -23,6 +24,8 @@ export interface BrokerCoreOptions {
   readonly fileSystem: FileSystem
   readonly store: KeyValueStore
   readonly clock: Clock
+  /** Where the committed offsets are written down. Default: nowhere. */
+  readonly dataDirectory?: string
   /** `topics` folder. Default `/data/topics`. */
   readonly topicsDirectory?: string
   /** `metadata` folder. Default `/data/metadata`. */
@@ -89,6 +92,7 @@ export class BrokerCore {
       clientAddress: ADDRESS,
       peerAddress: network.address,
       network,
+      dataDirectory: options.dataDirectory ?? null,
       topicsDirectory: topicsDirectory ?? '/data/topics',
       metadataDirectory: metadataDirectory ?? '/data/metadata',
       topicDefaults: new Map(),
@@ -116,7 +120,11 @@ export class BrokerCore {
         retentionCheckMs: 60_000,
         scrubBytesPerSecond: 0,
         scrubIntervalMs: 3_600_000,
+        compactionBackoffMs: 1000,
+        compactionBytesPerSecond: 0,
+        compactionMapBytes: 1024 * 1024,
       },
+      compactionEngine: new InlineCompactionEngine(),
       groups: TEST_GROUPS,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
     })

@@ -22,11 +22,16 @@ export type {
   PartitionPlacement,
   PartitionProblem,
   PartitionSelection,
+  PartitionSplit,
   PlainAck,
   PlainProduce,
   PlainRecord,
   QuorumDescription,
+  RecordDeletion,
+  RecordDeletionResult,
   ReplicaDescription,
+  SplitAnswer,
+  SplitQuery,
   TopicConfigChange,
 } from './admin-types.ts'
 export { type BackoffOptions, backoffDelayMs, leaderBackoffDelayMs, RETRY_BACKOFF } from './backoff.ts'

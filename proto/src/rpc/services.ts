@@ -32,6 +32,7 @@ export const FetchService = {
     gatherResponse: gatherFetchResponse,
   }),
   listOffsets: defineMethod('/stratalog.v1.Fetch/ListOffsets', v1.ListOffsetsRequest, v1.ListOffsetsResponse),
+  planSplits: defineMethod('/stratalog.v1.Fetch/PlanSplits', v1.PlanSplitsRequest, v1.PlanSplitsResponse),
 } as const
 
 /** The cluster: schema/stratalog/v1/metadata.proto. */
@@ -61,6 +62,7 @@ export const AdminService = {
     v1.AlterTopicConfigResponse,
   ),
   addPartitions: defineMethod('/stratalog.v1.Admin/AddPartitions', v1.AddPartitionsRequest, v1.AddPartitionsResponse),
+  deleteRecords: defineMethod('/stratalog.v1.Admin/DeleteRecords', v1.DeleteRecordsRequest, v1.DeleteRecordsResponse),
   describeTopicConfig: defineMethod(
     '/stratalog.v1.Admin/DescribeTopicConfig',
     v1.DescribeTopicConfigRequest,
