@@ -40,8 +40,11 @@ export function rangeDeleted(split: ReplaySplit, fromOffset: number, logStartOff
 }
 
 /** UNKNOWN_TOPIC_ID: the topic of that name is not the one that was planned. */
-export function topicRecreated(split: ReplaySplit, foundId: string): StratalogError {
-  const { topic, topicId, partition } = split
+export function topicRecreated(
+  planned: ErrorPlace & { readonly topicId: string },
+  foundId: string,
+): StratalogError {
+  const { topic, topicId, partition } = planned
   return new StratalogError(
     'UNKNOWN_TOPIC_ID',
     `topic ${topic} was deleted and created again: it has id ${foundId}, the plan is of id ${topicId}`,
@@ -96,13 +99,34 @@ export function endsBefore(place: ErrorPlace, wantedEnd: number, readableEnd: nu
   )
 }
 
-/** FENCED_LEADER_EPOCH: the batch at the start of a split is not the one that was planned. */
+/** OFFSET_OUT_OF_RANGE: the batch at the start of a split is not the one that was planned. */
 export function logRewritten(split: ReplaySplit, foundEpoch: number): StratalogError {
   const { topic, partition, startOffset, leaderEpoch } = split
   return new StratalogError(
-    'FENCED_LEADER_EPOCH',
+    'OFFSET_OUT_OF_RANGE',
     `offset ${startOffset} of ${topic}-${partition} was written by the leader of epoch ${foundEpoch}; the plan knows ` +
       `it as of epoch ${leaderEpoch}: the log was cut back and written anew, or this is another log`,
-    { topic, partition, hint: 'Plan again, and keep nothing of what the old plan has read.' },
+    {
+      topic,
+      partition,
+      hint: 'Plan again, and keep nothing of what the old plan has read.',
+      metadata: { reason: 'rewritten', plannedEpoch: String(leaderEpoch), foundEpoch: String(foundEpoch) },
+    },
+  )
+}
+
+/** OFFSET_OUT_OF_RANGE: the reader's own position is not in the log any more, which was cut back below it. */
+export function logCutBack(split: ReplaySplit, position: number, cause: StratalogError): StratalogError {
+  const { topic, partition } = split
+  return new StratalogError(
+    'OFFSET_OUT_OF_RANGE',
+    `${topic}-${partition} was cut back below offset ${position}, up to which it was read: ${cause.message}`,
+    {
+      topic,
+      partition,
+      cause,
+      hint: 'Plan again, and keep nothing of what the old plan has read.',
+      metadata: { ...cause.metadata, reason: 'rewritten' },
+    },
   )
 }

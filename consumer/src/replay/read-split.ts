@@ -28,7 +28,8 @@ const PREFETCH_BYTES = { default: 4 * MIB, min: 64 * KIB, max: 256 * MIB }
  *
  * Errors: INVALID_REQUEST at once for options out of range; while iterating UNKNOWN_TOPIC_ID when the topic is another
  * one now, UNKNOWN_TOPIC_OR_PARTITION when it is gone, OFFSET_OUT_OF_RANGE with what is left when part of the range was
- * deleted, CORRUPT_MESSAGE with offset, file and position, FENCED_LEADER_EPOCH when the log is not the one planned.
+ * deleted (metadata `reason: deleted`) or the log is not the one planned (`rewritten`), CORRUPT_MESSAGE with offset, file
+ * and position. What can be tried again was tried: any error is final for the split, also one that is `retriable`.
  */
 export function readSplit(source: ReplaySource, split: ReplaySplit, options: ReadSplitOptions = {}): SplitReader {
   return new SplitReader(source, split, options)

@@ -16,6 +16,7 @@ export type ReplaySourceSpec =
       readonly requestTimeoutMs: number
       readonly receiveMessageBytesMax: number
       readonly readFrom: 'leader' | 'any'
+      readonly retryTimeoutMs: number
     }
   | { readonly kind: 'folder'; readonly dir: string; readonly unsafeToLogEnd: boolean }
 
@@ -49,6 +50,14 @@ export interface SourceRange {
   /** Ascending; the first is the start of the range. Empty only for an empty range. */
   readonly points: readonly SplitPoint[]
   readonly hosts: readonly ReplayHost[]
+}
+
+/** A range of a topic's partition. */
+export interface RangeOfPartition extends TopicPartition {
+  readonly topicId: string
+  readonly startOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
 }
 
 /** Of every call. */
@@ -97,15 +106,15 @@ export interface ReplaySource extends AsyncDisposable {
     questions: readonly (TopicPartition & { readonly timestampMs: number })[],
     options?: SourceCallOptions,
   ): Promise<(number | null)[]>
-  /** Offsets that a group has committed, in the order asked; `null` for none. Errors: UNSUPPORTED_VERSION from a folder. */
+  /** Offsets that a group has committed, in the order asked; `null` for none. Errors: INVALID_REQUEST from a folder. */
   committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
     options?: SourceCallOptions,
   ): Promise<(number | null)[]>
-  /** Where `[startOffset, endOffset)` may be cut, about every `targetBytes`. */
+  /** Where a range may be cut, about every `targetBytes`. Errors: UNKNOWN_TOPIC_ID when the topic is another one now. */
   range(
-    place: TopicPartition & { readonly startOffset: number; readonly endOffset: number },
+    range: RangeOfPartition,
     targetBytes: number,
     options?: SourceCallOptions,
   ): Promise<SourceRange>

@@ -33,32 +33,97 @@ interface Place {
   leastEpoch: number
 }
 
-/** Ends at `endOffset`, at the end of the file, or after damage. The file stays open. */
+/** Ends at `endOffset`, at the end of the file, or after damage. The file stays open, and no read of it is under way. */
 export async function* scanSegment(file: FileHandle, options: ScanOptions): AsyncGenerator<ScanStep, void, undefined> {
   const { endOffset, chunkBytes } = options
   const place: Place = { position: options.position, expectedOffset: options.expectedOffset, leastEpoch: 0 }
   let reading = readAt(file, place.position, chunkBytes)
   try {
     for (;;) {
-      const buffer = await reading
-      const isLast = buffer.length < RECORD_BATCH_OVERHEAD_BYTES
-      if (isLast && buffer.length === 0) return
-      const base = place.position
-      const found = takeBatches(buffer, place, options)
-      const isDone = found.fault !== null || (place.expectedOffset ?? 0) >= endOffset
-      // A batch that is larger than what was read is read again alone.
-      const wanted = found.neededBytes > buffer.length ? found.neededBytes : chunkBytes
-      const isCutShort = found.wholeBytes === 0 && wanted <= buffer.length
-      if (!isDone && !isCutShort) reading = readAt(file, place.position, wanted)
-      if (found.wholeBytes > 0) {
-        const bytes = buffer.subarray(0, found.wholeBytes)
-        yield { kind: 'batches', bytes, position: base, nextOffset: place.expectedOffset! }
+      const { buffer, isFileEnd } = await reading
+      const start = place.position
+      const { wholeBytes, neededBytes, fault } = takeBatches(buffer, isFileEnd, place, options)
+      const isOver = fault !== null || neededBytes === 0 || (place.expectedOffset ?? 0) >= endOffset
+      if (!isOver) reading = readAt(file, place.position, Math.max(chunkBytes, neededBytes))
+      if (wholeBytes > 0) {
+        const bytes = buffer.subarray(0, wholeBytes)
+        yield { kind: 'batches', bytes, position: start, nextOffset: place.expectedOffset! }
       }
-      if (found.fault !== null) yield damageAt(place, options, found.fault)
-      if (isDone) return
+      if (fault !== null) {
+        const offset = place.expectedOffset ?? 0
+        yield { kind: 'damage', position: place.position, offset, reason: fault }
+      }
+      if (isOver) return
     }
   } finally {
-    // The handle is closed by its owner, who must not do that under a read.
     await reading.catch(() => {})
   }
+}
+
+/** Why the whole batch in the buffer cannot be the one expected, or null; the epoch lies outside of the CRC. */
+export function batchFault(
+  buffer: Buffer,
+  at: number,
+  expectedOffset: number | null,
+  leastEpoch: number,
+  epochAt: (offset: number) => number | null,
+): string | null {
+  const header = headerIn(buffer, at)
+  if (header === null) return 'there is no batch header'
+  const { baseOffset, leaderEpoch, sizeBytes } = header
+  if (expectedOffset !== null && baseOffset !== expectedOffset) {
+    return `its base offset is ${baseOffset}, not ${expectedOffset}`
+  }
+  const known = epochAt(baseOffset)
+  if (known !== null && leaderEpoch !== known) return `its leader epoch is ${leaderEpoch}, not ${known}`
+  if (leaderEpoch < leastEpoch) return `its leader epoch is ${leaderEpoch}, after ${leastEpoch}`
+  return verifyBatchCrc(buffer, at, sizeBytes) ? null : 'its CRC does not match'
+}
+
+/** Moves `place` over the sound batches at the buffer's beginning. `neededBytes` is 0 at the file's end. */
+function takeBatches(
+  buffer: Buffer,
+  isFileEnd: boolean,
+  place: Place,
+  { endOffset, epochAt }: ScanOptions,
+): { readonly wholeBytes: number; readonly neededBytes: number; readonly fault: string | null } {
+  let at = 0
+  const stop = (neededBytes: number, fault: string | null = null) => ({ wholeBytes: at, neededBytes, fault })
+  while (place.expectedOffset === null || place.expectedOffset < endOffset) {
+    const restBytes = buffer.length - at
+    if (restBytes === 0 && isFileEnd) return stop(0)
+    if (restBytes < RECORD_BATCH_OVERHEAD_BYTES) {
+      return isFileEnd ? stop(0, `the file ends after ${restBytes} bytes of it`) : stop(RECORD_BATCH_OVERHEAD_BYTES)
+    }
+    const header = headerIn(buffer, at)
+    if (header !== null && header.sizeBytes > restBytes) {
+      if (isFileEnd) return stop(0, `the file ends after ${restBytes} of its ${header.sizeBytes} bytes`)
+      // Before memory is taken for what it claims.
+      const isExpected = place.expectedOffset === null || header.baseOffset === place.expectedOffset
+      return isExpected ? stop(header.sizeBytes) : stop(0, `its base offset is ${header.baseOffset}`)
+    }
+    const fault = batchFault(buffer, at, place.expectedOffset, place.leastEpoch, epochAt)
+    if (header === null || fault !== null) return stop(0, fault)
+    at += header.sizeBytes
+    place.position += header.sizeBytes
+    place.expectedOffset = header.lastOffset + 1
+    place.leastEpoch = header.leaderEpoch
+  }
+  return stop(0)
+}
+
+/** A fresh buffer each time: what is read is given away. */
+async function readAt(
+  file: FileHandle,
+  position: number,
+  bytes: number,
+): Promise<{ readonly buffer: Buffer; readonly isFileEnd: boolean }> {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  let length = 0
+  while (length < bytes) {
+    const { bytesRead } = await file.read(buffer, length, bytes - length, position + length)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return { buffer: buffer.subarray(0, length), isFileEnd: length < bytes }
 }
