@@ -58,7 +58,7 @@ class ClusterSource implements ReplaySource {
   readonly #ownsClient: boolean
 
   constructor(client: Client, options: ClusterSourceOptions, ownsClient: boolean) {
-    const readFrom = checkedChoice('readFrom', options.readFrom ?? 'any', ['any', 'leader'])
+    const readFrom = checkedChoice('readFrom', options.readFrom, ['any', 'leader'], 'any')
     const retryTimeoutMs = checkedInteger('retryTimeoutMs', options.retryTimeoutMs, RETRY_TIMEOUT_MS)
     const stallTimeoutMs = checkedInteger('stallTimeoutMs', options.stallTimeoutMs, STALL_TIMEOUT_MS)
     const { bootstrap, clientId, connectTimeoutMs, requestTimeoutMs, receiveMessageBytesMax } = client.options
