@@ -16,7 +16,8 @@ test('what is written is read back', () => {
 test('anything else is refused: cut short, of another version, miscounted, or no numbers', () => {
   const text = `0\n1\norders ${topicId} 0 3 10\n`
   assert.notEqual(decodeCommittedOffsets(Buffer.from(text)), null)
-  for (let end = 0; end < text.length; end++) assert.equal(decodeCommittedOffsets(Buffer.from(text.slice(0, end))), null)
+  for (let end = 0; end < text.length; end++)
+    assert.equal(decodeCommittedOffsets(Buffer.from(text.slice(0, end))), null)
   for (const [from, to] of [
     ['0\n1', '1\n1'],
     ['0\n1', '0\n2'],

@@ -107,10 +107,10 @@ class ClusterSource implements ReplaySource {
     partitions: readonly TopicPartition[],
     options: SourceCallOptions = {},
   ): Promise<(number | null)[]> {
-    const byTopic = Map.groupBy(partitions, ({ topic }) => topic)
-    const selection = [...byTopic].map(([topic, places]) => ({
+    const topics = [...new Set(partitions.map(({ topic }) => topic))]
+    const selection = topics.map((topic) => ({
       topic,
-      partitions: places.map(({ partition }) => partition),
+      partitions: partitions.flatMap((place) => (place.topic === topic ? [place.partition] : [])),
     }))
     const offsets = new Map<string, number | null>()
     for (const committed of await this.#client.admin.fetchOffsets(groupId, selection, options)) {

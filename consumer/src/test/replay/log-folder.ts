@@ -2,7 +2,7 @@
  * A broker's data folder built by hand, and a model of what is in it: batches of all codecs, thinned by compaction,
  * emptied by it, control batches, several segments with their indexes.
  */
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeCommittedOffsets } from '@stratalog/proto'
@@ -20,7 +20,12 @@ export interface ModelRecord {
 
 /** A batch to be written: its records may leave offsets out. */
 export interface BatchPlan {
-  readonly records: readonly { readonly delta: number; readonly timestamp: number; readonly value: string | null; readonly key?: string | null }[]
+  readonly records: readonly {
+    readonly delta: number
+    readonly timestamp: number
+    readonly value: string | null
+    readonly key?: string | null
+  }[]
   /** Offsets that it covers. */
   readonly spanCount: number
   readonly codec?: CompressionName
