@@ -136,10 +136,13 @@ export class LogFolder implements AsyncDisposable {
       await writeFile(segment.path.replace(/log$/, 'index'), encodeIndex(segment))
       await writeFile(segment.path.replace(/log$/, 'timeindex'), encodeTimeIndex(segment))
     }
-    if (committedEnd === null) return
+    const note = join(this.dataDir, 'committed-offset-checkpoint')
+    if (committedEnd === null) {
+      await rm(note, { force: true })
+      return
+    }
     const { topic, topicId, partition } = this
-    const mark = encodeCommittedOffsets([{ topic, topicId, partition, logStartOffset, committedEnd }])
-    await writeFile(join(this.dataDir, 'committed-offset-checkpoint'), mark)
+    await writeFile(note, encodeCommittedOffsets([{ topic, topicId, partition, logStartOffset, committedEnd }]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
