@@ -10,7 +10,6 @@ import {
   type NumberRange,
   type OffsetAnswer,
   type OffsetPosition,
-  planSplits,
 } from '@stratalog/client'
 import { invariant, type TopicPartition, topicPartitionKey } from '@stratalog/proto'
 import type { ReplayHost, ReplaySplit } from '../manifest.ts'
@@ -121,11 +120,10 @@ class ClusterSource implements ReplaySource {
   }
 
   async range(range: RangeOfPartition, targetBytes: number, options: SourceCallOptions = {}): Promise<SourceRange> {
-    const { startOffset, endOffset, topicId } = range
+    const { startOffset, endOffset } = range
     const hosts = await this.#hosts(range, options)
     if (startOffset >= endOffset) return { points: [], hosts }
-    const query = { ...range, topicId: Buffer.from(topicId, 'hex'), targetBytes }
-    const [answer] = await planSplits(this.#client, [query], options)
+    const [answer] = await this.#client.admin.planSplits([{ ...range, targetBytes }], options)
     invariant(answer !== undefined, 'an answer for every query')
     if (answer.error !== null) throw answer.error
     const points = answer.splits.map((split) => ({

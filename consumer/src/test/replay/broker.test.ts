@@ -149,6 +149,31 @@ describe('a topic that changes after the plan', () => {
       await assert.rejects(read(source, splits[0]!), { code: 'UNKNOWN_TOPIC_ID' }, source.kind)
     }
   })
+
+  it('tells what was deleted in between, from either source', async () => {
+    await using broker = await startTestBroker()
+    await using client = createClient({ bootstrap: broker.bootstrap })
+    await client.admin.createTopic({ name: 't' })
+    await produceRaw(client, { topic: 't', batches: [numbered(0, 10), numbered(10, 10)] })
+    const cluster = clusterSource(client)
+    const folder = folderSource(broker.dataDir)
+    const { splits } = await planReplay(cluster, { topics: ['t'] })
+    await client.admin.deleteRecords({ topic: 't', partition: 0, beforeOffset: 13 })
+    await until(async () => (await folder.bounds([{ topic: 't', partition: 0 }]))[0]!.logStartOffset === 13, 'the note')
+    for (const source of [cluster, folder]) {
+      const gone = { reason: 'deleted', deletedFrom: '0', deletedEnd: '13', logStartOffset: '13' }
+      await assert.rejects(read(source, splits[0]!), { code: 'OFFSET_OUT_OF_RANGE', metadata: gone }, source.kind)
+      const { records, gaps } = await read(source, splits[0]!, { onDeleted: 'skip' })
+      assert.deepEqual(
+        records.map(({ value }) => Number(value)),
+        [13, 14, 15, 16, 17, 18, 19],
+      )
+      assert.deepEqual(
+        gaps.map(({ cause, endOffset }) => [cause, endOffset]),
+        [['deleted', 13]],
+      )
+    }
+  })
 })
 
 describe('a folder beside a running broker', () => {

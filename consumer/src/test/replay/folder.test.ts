@@ -3,11 +3,10 @@ import assert from 'node:assert/strict'
 import { appendFile, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { encodeCommittedOffsets } from '@stratalog/proto'
 import { type CompressionName, crc32c } from '@stratalog/proto/records'
 import fc from 'fast-check'
 import { folderSource, openReplaySource, planReplay, readSplit } from '../../index.ts'
-import { LogFolder } from './log-folder.ts'
+import { LogFolder, noteOf } from './log-folder.ts'
 import { read, readAll } from './replay-reading.ts'
 
 const CODECS: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
@@ -185,7 +184,7 @@ describe('what a folder does not vouch for', () => {
     const manifest = await planReplay(folderSource(folder.dataDir), TOPICS)
     const { topic, topicId } = folder
     const mark = { topic, topicId, partition: 0, logStartOffset: 0, committedEnd: 100 }
-    await writeFile(join(folder.dataDir, 'committed-offset-checkpoint'), encodeCommittedOffsets([mark]))
+    await writeFile(join(folder.dataDir, 'committed-offset-checkpoint'), noteOf(mark))
     await assert.rejects(readAll(folderSource(folder.dataDir), manifest), {
       code: 'OFFSET_OUT_OF_RANGE',
       message: /wanted up to 303, but what is known to be committed ends at 100/,
@@ -194,6 +193,67 @@ describe('what a folder does not vouch for', () => {
     await assert.rejects(readAll(folderSource(folder.dataDir), manifest), { code: 'STORAGE_ERROR' })
   })
 })
+
+describe('a copy that is younger than the note of another one before it', () => {
+  it('ends where it ends, cleanly, unless it is known to have been longer', async () => {
+    await using folder = await simpleFolder()
+    const source = folderSource(folder.dataDir)
+    const manifest = await planReplay(source, TOPICS)
+    const last = folder.batches.at(-1)!
+    const bytes = await readFile(last.path)
+    await writeFile(last.path, bytes.subarray(0, last.position))
+    const shorter = await planReplay(source, TOPICS)
+    assert.equal(shorter.topics[0]!.partitions[0]!.endOffset, last.baseOffset)
+    assert.equal((await readAll(source, shorter)).records.length, 290)
+    await assert.rejects(readAll(source, manifest), {
+      code: 'OFFSET_OUT_OF_RANGE',
+      message: /is known to be committed ends at 293/,
+    })
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint({ flushedEndOffset: folder.endOffset }))
+    await assert.rejects(readAll(source, manifest), { code: 'CORRUPT_MESSAGE', message: /the file ends before it/ })
+  })
+
+  it('is known by its checkpoint: epochs, log start, largest timestamps', async () => {
+    await using folder = await simpleFolder()
+    const source = folderSource(folder.dataDir)
+    const manifest = await planReplay(source, TOPICS)
+    const facts = {
+      logStartOffset: 0,
+      epochs: [[2, 0]],
+      scan: { offset: 303 },
+      sealed: [{ baseOffset: 0, maxTimestamp: 1 }],
+    }
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint(facts))
+    // It is said that all of it is of epoch 2; from the second segment on the batches say otherwise.
+    await assert.rejects(readAll(source, manifest), {
+      code: 'CORRUPT_MESSAGE',
+      message: /offset 101.*its leader epoch is 3, not 2/,
+    })
+    const question = { topic: 't', partition: 0, timestampMs: 50_000 }
+    assert.deepEqual(await source.offsetsForTime([question]), [102], 'the first segment is said to be older')
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint({ logStartOffset: 55 }))
+    assert.deepEqual(await source.bounds([question]), [{ logStartOffset: 55, visibleEnd: 303 }])
+    const damaged = checkpoint({ logStartOffset: 55 })
+    damaged[20]! ^= 1
+    await writeFile(join(folder.directory, 'log-checkpoint'), damaged)
+    assert.deepEqual(await source.bounds([question]), [{ logStartOffset: 0, visibleEnd: 303 }])
+  })
+})
+
+/** A recovery checkpoint as brokers write it. */
+function checkpoint(facts: object): Buffer {
+  const whole = {
+    version: 1,
+    logStartOffset: 0,
+    flushedEndOffset: 0,
+    sealed: [],
+    scan: { offset: 0 },
+    epochs: [],
+    ...facts,
+  }
+  const body = Buffer.from(`\n${JSON.stringify(whole)}\n`)
+  return Buffer.concat([Buffer.from(crc32c(body).toString(16).padStart(8, '0')), body])
+}
 
 describe('a topic that is not the one planned', () => {
   it('is an error: created again, gone, or written by other leaders', async () => {

@@ -5,7 +5,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeCommittedOffsets } from '@stratalog/proto'
+import { type CommittedOffsets, encodeCommittedOffsets, encodeCommittedOffsetsLine } from '@stratalog/proto'
 import { type CompressionName, compressSync, crc32c, encodeLeaderChange, stampBatch } from '@stratalog/proto/records'
 
 const HEADER_BYTES = 61
@@ -142,7 +142,7 @@ export class LogFolder implements AsyncDisposable {
       return
     }
     const { topic, topicId, partition } = this
-    await writeFile(note, encodeCommittedOffsets([{ topic, topicId, partition, logStartOffset, committedEnd }]))
+    await writeFile(note, noteOf({ topic, topicId, partition, logStartOffset, committedEnd }))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -184,6 +184,11 @@ export class LogFolder implements AsyncDisposable {
     const { path } = segment
     this.batches.push({ baseOffset, endOffset: this.endOffset, path, position, sizeBytes: batch.length, control })
   }
+}
+
+/** A broker's note of what is committed. */
+export function noteOf(offsets: CommittedOffsets): Buffer {
+  return encodeCommittedOffsets([encodeCommittedOffsetsLine(offsets)])
 }
 
 /** What a folder is made of. */
