@@ -38,6 +38,33 @@ export type {
 } from './positions.ts'
 export type { IterationOptions } from './pull-iterator.ts'
 export type { AssignedPartition } from './reading.ts'
+export type { GapCause, ReplayGap } from './replay/gap.ts'
+export {
+  offsetText,
+  REPLAY_MANIFEST_FORMAT,
+  REPLAY_MANIFEST_VERSION,
+  type ReplayEpoch,
+  type ReplayHost,
+  type ReplayManifest,
+  type ReplayPartition,
+  type ReplaySplit,
+  type ReplayTopic,
+  splitId,
+} from './replay/manifest.ts'
+export type { PlanReplayOptions, ReplayBound } from './replay/plan-options.ts'
+export type { ReadSplitOptions, ReadStats, ReplayFilter } from './replay/read-options.ts'
+export type { ReplayBatch } from './replay/replay-batch.ts'
+export type {
+  ReplaySource,
+  ReplaySourceSpec,
+  SourceBounds,
+  SourceCallOptions,
+  SourceChunk,
+  SourceRange,
+  SourceReadOptions,
+  SourceTopic,
+  SplitPoint,
+} from './replay/source.ts'
 export {
   bufferDeserializer,
   type Deserializer,

@@ -1,0 +1,119 @@
+/**
+ * Where a replay reads from: a cluster, or a folder of segment files. The planner and the readers of splits use it
+ * and nothing else.
+ */
+import type { TopicPartition } from '@stratalog/proto'
+import type { ReplayEpoch, ReplayHost, ReplaySplit } from './manifest.ts'
+
+/** What it takes to open the same source elsewhere, such as in a worker thread or on another host. Plain JSON. */
+export type ReplaySourceSpec =
+  | {
+      readonly kind: 'cluster'
+      /** `HOST:PORT` of brokers to begin with. */
+      readonly bootstrap: readonly string[]
+      readonly clientId: string
+      readonly connectTimeoutMs: number
+      readonly requestTimeoutMs: number
+      readonly receiveMessageBytesMax: number
+      readonly readFrom: 'leader' | 'any'
+    }
+  | { readonly kind: 'folder'; readonly dir: string; readonly unsafeToLogEnd: boolean }
+
+/** A topic as the source has it. */
+export interface SourceTopic {
+  readonly topic: string
+  /** 32 hexadecimal digits. */
+  readonly topicId: string
+  /** Numbers, ascending; a folder may hold only some. */
+  readonly partitions: readonly number[]
+}
+
+/** What can be read of a partition now. */
+export interface SourceBounds {
+  readonly logStartOffset: number
+  /** One past the last committed record (exclusive), as far as the source knows. */
+  readonly visibleEnd: number
+}
+
+/** A place where a split may begin: the start of a batch. */
+export interface SplitPoint {
+  readonly offset: number
+  /** Bytes of batches from here to the next point, or to the end of the range. */
+  readonly bytes: number
+}
+
+/** How a range of a partition lies in the log. */
+export interface SourceRange {
+  /** Ascending; the first is the start of the range. Empty only for an empty range. */
+  readonly points: readonly SplitPoint[]
+  readonly leaderEpochs: readonly ReplayEpoch[]
+  readonly hosts: readonly ReplayHost[]
+}
+
+/** Of every call. */
+export interface SourceCallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Whole batches as they lie in the log, one after another, and where the reader stands behind them. The bytes are the
+ * taker's until it asks for the next chunk and afterwards: they are not used again.
+ */
+export interface SourceChunk {
+  /** Whole batches; the first may begin before the offset asked for. May be empty. */
+  readonly bytes: Buffer
+  /** Position behind them (exclusive), entries that were left out included. Never goes back. */
+  readonly nextOffset: number
+  /** Where the bytes come from, for errors: a path, and the position of the first byte in it. `null` for a cluster. */
+  readonly file: { readonly path: string; readonly position: number } | null
+  /** Set for damage that was passed over, which `[startOffset, nextOffset)` lies in. `bytes` is empty then. */
+  readonly corrupt: { readonly startOffset: number; readonly error: Error } | null
+}
+
+/** How a split is read. */
+export interface SourceReadOptions extends SourceCallOptions {
+  /** First offset wanted: the split's start, or further on. */
+  readonly fromOffset: number
+  /** Pass over damage and tell of it in a chunk of its own; default: an error. */
+  readonly skipCorrupt: boolean
+  /** Bytes that may be read ahead of the taker; at least one batch is whatever its size. */
+  readonly prefetchBytes: number
+}
+
+/** See the head of this file. */
+export interface ReplaySource extends AsyncDisposable {
+  readonly kind: 'cluster' | 'folder'
+  /** To open the same source elsewhere: `openReplaySource(spec)`. */
+  readonly spec: ReplaySourceSpec
+  /** `null` when it is not known. */
+  clusterId(options?: SourceCallOptions): Promise<string | null>
+  /** Errors: UNKNOWN_TOPIC_OR_PARTITION. */
+  topic(name: string, options?: SourceCallOptions): Promise<SourceTopic>
+  /** In the order asked, all of them as of one moment as nearly as the source can. */
+  bounds(partitions: readonly TopicPartition[], options?: SourceCallOptions): Promise<SourceBounds[]>
+  /** The first offset whose record's timestamp (ms) is this or later, in the order asked; `null` when none is that late. */
+  offsetsForTime(
+    questions: readonly (TopicPartition & { readonly timestampMs: number })[],
+    options?: SourceCallOptions,
+  ): Promise<(number | null)[]>
+  /** Offsets that a group has committed, in the order asked; `null` for none. Errors: UNSUPPORTED_VERSION from a folder. */
+  committedOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+    options?: SourceCallOptions,
+  ): Promise<(number | null)[]>
+  /** Where `[startOffset, endOffset)` may be cut, about every `targetBytes`. */
+  range(
+    place: TopicPartition & { readonly startOffset: number; readonly endOffset: number },
+    targetBytes: number,
+    options?: SourceCallOptions,
+  ): Promise<SourceRange>
+  /**
+   * The batches of `[fromOffset, split.endOffset)` in order, until `nextOffset` has reached the end. Goes on over
+   * changes of leader.
+   * Errors: UNKNOWN_TOPIC_ID when the topic is another one now, UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE with
+   * `logStartOffset` in its metadata when the range was deleted, CORRUPT_MESSAGE with topic, partition and, in its
+   * metadata, offset, file and position.
+   */
+  read(split: ReplaySplit, options: SourceReadOptions): AsyncIterable<SourceChunk>
+}
