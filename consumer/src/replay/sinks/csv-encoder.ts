@@ -19,10 +19,11 @@ export class CsvEncoder implements RecordEncoder {
   readonly #out: ChunkBuffer
   readonly #shaper: RowShaper
 
-  constructor(target: ByteTarget, schema: OutputSchema, partition: number) {
+  /** @param withHeader whether the line of the columns' names comes first. */
+  constructor(target: ByteTarget, schema: OutputSchema, partition: number, withHeader: boolean) {
     this.#out = new ChunkBuffer(target)
     this.#shaper = new RowShaper(schema, partition)
-    this.#out.appendText(`${this.#shaper.columns.map(({ name }) => quoted(name)).join(',')}\n`)
+    if (withHeader) this.#out.appendText(`${this.#shaper.columns.map(({ name }) => quoted(name)).join(',')}\n`)
   }
 
   append(record: LogRecord): string | null {
