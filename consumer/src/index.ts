@@ -38,6 +38,8 @@ export type {
 } from './positions.ts'
 export type { IterationOptions } from './pull-iterator.ts'
 export type { AssignedPartition } from './reading.ts'
+export { type ClusterSourceOptions, clusterSource } from './replay/cluster/cluster-source.ts'
+export { type FolderSourceOptions, folderSource } from './replay/folder/folder-source.ts'
 export type { GapCause, ReplayGap } from './replay/gap.ts'
 export {
   offsetText,
@@ -51,10 +53,17 @@ export {
   type ReplayTopic,
   splitId,
 } from './replay/manifest.ts'
+export { compareManifests, type ManifestDifference } from './replay/manifest-compare.ts'
+export { parseManifest, parseSplit } from './replay/manifest-json.ts'
+export { openReplaySource } from './replay/open-source.ts'
+export { planReplay } from './replay/plan.ts'
+export { durationMs } from './replay/plan-bounds.ts'
 export type { PlanReplayOptions, ReplayBound } from './replay/plan-options.ts'
 export type { ReadSplitOptions, ReadStats, ReplayFilter } from './replay/read-options.ts'
+export { readSplit, type SplitReader } from './replay/read-split.ts'
 export type { ReplayBatch } from './replay/replay-batch.ts'
 export type {
+  RangeOfPartition,
   ReplaySource,
   ReplaySourceSpec,
   SourceBounds,

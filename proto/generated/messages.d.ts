@@ -896,6 +896,172 @@ export namespace stratalog {
         }
 
         /**
+         * Properties of a DeleteRecordsRequest.
+         * @deprecated Use stratalog.v1.DeleteRecordsRequest.$Properties instead.
+         */
+        interface IDeleteRecordsRequest extends stratalog.v1.DeleteRecordsRequest.$Properties {
+        }
+
+        /** Represents a DeleteRecordsRequest. */
+        class DeleteRecordsRequest {
+
+            /**
+             * Constructs a new DeleteRecordsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteRecordsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteRecordsRequest topic. */
+            topic: string;
+
+            /** DeleteRecordsRequest partition. */
+            partition: number;
+
+            /** DeleteRecordsRequest beforeOffset. */
+            beforeOffset: number;
+
+            /** DeleteRecordsRequest topicId. */
+            topicId: Uint8Array;
+
+            /** DeleteRecordsRequest validateOnly. */
+            validateOnly: boolean;
+
+            /**
+             * Creates a new DeleteRecordsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteRecordsRequest instance
+             */
+            static create(properties: stratalog.v1.DeleteRecordsRequest.$Shape): stratalog.v1.DeleteRecordsRequest & stratalog.v1.DeleteRecordsRequest.$Shape;
+            static create(properties?: stratalog.v1.DeleteRecordsRequest.$Properties): stratalog.v1.DeleteRecordsRequest;
+
+            /**
+             * Encodes the specified DeleteRecordsRequest message. Does not implicitly {@link stratalog.v1.DeleteRecordsRequest.verify|verify} messages.
+             * @param message DeleteRecordsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteRecordsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteRecordsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteRecordsRequest & stratalog.v1.DeleteRecordsRequest.$Shape} DeleteRecordsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteRecordsRequest & stratalog.v1.DeleteRecordsRequest.$Shape;
+        }
+
+        namespace DeleteRecordsRequest {
+
+            /** Properties of a DeleteRecordsRequest. */
+            interface $Properties {
+
+                /** DeleteRecordsRequest topic */
+                topic?: (string|null);
+
+                /** DeleteRecordsRequest partition */
+                partition?: (number|null);
+
+                /** DeleteRecordsRequest beforeOffset */
+                beforeOffset?: (number|null);
+
+                /** DeleteRecordsRequest topicId */
+                topicId?: (Uint8Array|null);
+
+                /** DeleteRecordsRequest validateOnly */
+                validateOnly?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteRecordsRequest. */
+            type $Shape = stratalog.v1.DeleteRecordsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a DeleteRecordsResponse.
+         * @deprecated Use stratalog.v1.DeleteRecordsResponse.$Properties instead.
+         */
+        interface IDeleteRecordsResponse extends stratalog.v1.DeleteRecordsResponse.$Properties {
+        }
+
+        /** Represents a DeleteRecordsResponse. */
+        class DeleteRecordsResponse {
+
+            /**
+             * Constructs a new DeleteRecordsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.DeleteRecordsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeleteRecordsResponse logStartOffset. */
+            logStartOffset: number;
+
+            /** DeleteRecordsResponse previousLogStartOffset. */
+            previousLogStartOffset: number;
+
+            /** DeleteRecordsResponse visibleEnd. */
+            visibleEnd: number;
+
+            /**
+             * Creates a new DeleteRecordsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns DeleteRecordsResponse instance
+             */
+            static create(properties: stratalog.v1.DeleteRecordsResponse.$Shape): stratalog.v1.DeleteRecordsResponse & stratalog.v1.DeleteRecordsResponse.$Shape;
+            static create(properties?: stratalog.v1.DeleteRecordsResponse.$Properties): stratalog.v1.DeleteRecordsResponse;
+
+            /**
+             * Encodes the specified DeleteRecordsResponse message. Does not implicitly {@link stratalog.v1.DeleteRecordsResponse.verify|verify} messages.
+             * @param message DeleteRecordsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.DeleteRecordsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeleteRecordsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.DeleteRecordsResponse & stratalog.v1.DeleteRecordsResponse.$Shape} DeleteRecordsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.DeleteRecordsResponse & stratalog.v1.DeleteRecordsResponse.$Shape;
+        }
+
+        namespace DeleteRecordsResponse {
+
+            /** Properties of a DeleteRecordsResponse. */
+            interface $Properties {
+
+                /** DeleteRecordsResponse logStartOffset */
+                logStartOffset?: (number|null);
+
+                /** DeleteRecordsResponse previousLogStartOffset */
+                previousLogStartOffset?: (number|null);
+
+                /** DeleteRecordsResponse visibleEnd */
+                visibleEnd?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeleteRecordsResponse. */
+            type $Shape = stratalog.v1.DeleteRecordsResponse.$Properties;
+        }
+
+        /**
          * Properties of a DescribeTopicConfigRequest.
          * @deprecated Use stratalog.v1.DescribeTopicConfigRequest.$Properties instead.
          */
@@ -4557,6 +4723,12 @@ export namespace stratalog {
             /** FetchStart endOffset. */
             endOffset: number;
 
+            /** FetchStart readClass. */
+            readClass: stratalog.v1.ReadClass;
+
+            /** FetchStart anyReplica. */
+            anyReplica: boolean;
+
             /**
              * Creates a new FetchStart instance using the specified properties.
              * @param [properties] Properties to set
@@ -4613,12 +4785,31 @@ export namespace stratalog {
                 /** FetchStart endOffset */
                 endOffset?: (number|null);
 
+                /** FetchStart readClass */
+                readClass?: (stratalog.v1.ReadClass|null);
+
+                /** FetchStart anyReplica */
+                anyReplica?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a FetchStart. */
             type $Shape = stratalog.v1.FetchStart.$Properties;
+        }
+
+        /** ReadClass enum. */
+        enum ReadClass {
+
+            /** READ_CLASS_UNSPECIFIED value */
+            READ_CLASS_UNSPECIFIED = 0,
+
+            /** READ_CLASS_LIVE value */
+            READ_CLASS_LIVE = 1,
+
+            /** READ_CLASS_REPLAY value */
+            READ_CLASS_REPLAY = 2
         }
 
         /**
@@ -5292,6 +5483,427 @@ export namespace stratalog {
 
             /** Shape of an OffsetAnswer. */
             type $Shape = stratalog.v1.OffsetAnswer.$Properties;
+        }
+
+        /**
+         * Properties of a PlanSplitsRequest.
+         * @deprecated Use stratalog.v1.PlanSplitsRequest.$Properties instead.
+         */
+        interface IPlanSplitsRequest extends stratalog.v1.PlanSplitsRequest.$Properties {
+        }
+
+        /** Represents a PlanSplitsRequest. */
+        class PlanSplitsRequest {
+
+            /**
+             * Constructs a new PlanSplitsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PlanSplitsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PlanSplitsRequest queries. */
+            queries: stratalog.v1.SplitQuery.$Properties[];
+
+            /**
+             * Creates a new PlanSplitsRequest instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PlanSplitsRequest instance
+             */
+            static create(properties: stratalog.v1.PlanSplitsRequest.$Shape): stratalog.v1.PlanSplitsRequest & stratalog.v1.PlanSplitsRequest.$Shape;
+            static create(properties?: stratalog.v1.PlanSplitsRequest.$Properties): stratalog.v1.PlanSplitsRequest;
+
+            /**
+             * Encodes the specified PlanSplitsRequest message. Does not implicitly {@link stratalog.v1.PlanSplitsRequest.verify|verify} messages.
+             * @param message PlanSplitsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PlanSplitsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PlanSplitsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PlanSplitsRequest & stratalog.v1.PlanSplitsRequest.$Shape} PlanSplitsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PlanSplitsRequest & stratalog.v1.PlanSplitsRequest.$Shape;
+        }
+
+        namespace PlanSplitsRequest {
+
+            /** Properties of a PlanSplitsRequest. */
+            interface $Properties {
+
+                /** PlanSplitsRequest queries */
+                queries?: (stratalog.v1.SplitQuery.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PlanSplitsRequest. */
+            type $Shape = stratalog.v1.PlanSplitsRequest.$Properties;
+        }
+
+        /**
+         * Properties of a SplitQuery.
+         * @deprecated Use stratalog.v1.SplitQuery.$Properties instead.
+         */
+        interface ISplitQuery extends stratalog.v1.SplitQuery.$Properties {
+        }
+
+        /** Represents a SplitQuery. */
+        class SplitQuery {
+
+            /**
+             * Constructs a new SplitQuery.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.SplitQuery.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SplitQuery topic. */
+            topic: string;
+
+            /** SplitQuery partition. */
+            partition: number;
+
+            /** SplitQuery topicId. */
+            topicId: Uint8Array;
+
+            /** SplitQuery startOffset. */
+            startOffset: number;
+
+            /** SplitQuery endOffset. */
+            endOffset: number;
+
+            /** SplitQuery targetBytes. */
+            targetBytes: number;
+
+            /**
+             * Creates a new SplitQuery instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SplitQuery instance
+             */
+            static create(properties: stratalog.v1.SplitQuery.$Shape): stratalog.v1.SplitQuery & stratalog.v1.SplitQuery.$Shape;
+            static create(properties?: stratalog.v1.SplitQuery.$Properties): stratalog.v1.SplitQuery;
+
+            /**
+             * Encodes the specified SplitQuery message. Does not implicitly {@link stratalog.v1.SplitQuery.verify|verify} messages.
+             * @param message SplitQuery message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.SplitQuery.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SplitQuery message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.SplitQuery & stratalog.v1.SplitQuery.$Shape} SplitQuery
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.SplitQuery & stratalog.v1.SplitQuery.$Shape;
+        }
+
+        namespace SplitQuery {
+
+            /** Properties of a SplitQuery. */
+            interface $Properties {
+
+                /** SplitQuery topic */
+                topic?: (string|null);
+
+                /** SplitQuery partition */
+                partition?: (number|null);
+
+                /** SplitQuery topicId */
+                topicId?: (Uint8Array|null);
+
+                /** SplitQuery startOffset */
+                startOffset?: (number|null);
+
+                /** SplitQuery endOffset */
+                endOffset?: (number|null);
+
+                /** SplitQuery targetBytes */
+                targetBytes?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SplitQuery. */
+            type $Shape = stratalog.v1.SplitQuery.$Properties;
+        }
+
+        /**
+         * Properties of a PlanSplitsResponse.
+         * @deprecated Use stratalog.v1.PlanSplitsResponse.$Properties instead.
+         */
+        interface IPlanSplitsResponse extends stratalog.v1.PlanSplitsResponse.$Properties {
+        }
+
+        /** Represents a PlanSplitsResponse. */
+        class PlanSplitsResponse {
+
+            /**
+             * Constructs a new PlanSplitsResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.PlanSplitsResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PlanSplitsResponse answers. */
+            answers: stratalog.v1.SplitAnswer.$Properties[];
+
+            /**
+             * Creates a new PlanSplitsResponse instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns PlanSplitsResponse instance
+             */
+            static create(properties: stratalog.v1.PlanSplitsResponse.$Shape): stratalog.v1.PlanSplitsResponse & stratalog.v1.PlanSplitsResponse.$Shape;
+            static create(properties?: stratalog.v1.PlanSplitsResponse.$Properties): stratalog.v1.PlanSplitsResponse;
+
+            /**
+             * Encodes the specified PlanSplitsResponse message. Does not implicitly {@link stratalog.v1.PlanSplitsResponse.verify|verify} messages.
+             * @param message PlanSplitsResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.PlanSplitsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PlanSplitsResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.PlanSplitsResponse & stratalog.v1.PlanSplitsResponse.$Shape} PlanSplitsResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.PlanSplitsResponse & stratalog.v1.PlanSplitsResponse.$Shape;
+        }
+
+        namespace PlanSplitsResponse {
+
+            /** Properties of a PlanSplitsResponse. */
+            interface $Properties {
+
+                /** PlanSplitsResponse answers */
+                answers?: (stratalog.v1.SplitAnswer.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PlanSplitsResponse. */
+            type $Shape = stratalog.v1.PlanSplitsResponse.$Properties;
+        }
+
+        /**
+         * Properties of a SplitAnswer.
+         * @deprecated Use stratalog.v1.SplitAnswer.$Properties instead.
+         */
+        interface ISplitAnswer extends stratalog.v1.SplitAnswer.$Properties {
+        }
+
+        /** Represents a SplitAnswer. */
+        class SplitAnswer {
+
+            /**
+             * Constructs a new SplitAnswer.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.SplitAnswer.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SplitAnswer topic. */
+            topic: string;
+
+            /** SplitAnswer partition. */
+            partition: number;
+
+            /** SplitAnswer error. */
+            error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+            /** SplitAnswer splits. */
+            splits: stratalog.v1.Split.$Properties[];
+
+            /** SplitAnswer logStartOffset. */
+            logStartOffset: number;
+
+            /** SplitAnswer visibleEnd. */
+            visibleEnd: number;
+
+            /** SplitAnswer highWatermark. */
+            highWatermark: number;
+
+            /** SplitAnswer leaderEpoch. */
+            leaderEpoch: number;
+
+            /** SplitAnswer topicId. */
+            topicId: Uint8Array;
+
+            /**
+             * Creates a new SplitAnswer instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns SplitAnswer instance
+             */
+            static create(properties: stratalog.v1.SplitAnswer.$Shape): stratalog.v1.SplitAnswer & stratalog.v1.SplitAnswer.$Shape;
+            static create(properties?: stratalog.v1.SplitAnswer.$Properties): stratalog.v1.SplitAnswer;
+
+            /**
+             * Encodes the specified SplitAnswer message. Does not implicitly {@link stratalog.v1.SplitAnswer.verify|verify} messages.
+             * @param message SplitAnswer message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.SplitAnswer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SplitAnswer message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.SplitAnswer & stratalog.v1.SplitAnswer.$Shape} SplitAnswer
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.SplitAnswer & stratalog.v1.SplitAnswer.$Shape;
+        }
+
+        namespace SplitAnswer {
+
+            /** Properties of a SplitAnswer. */
+            interface $Properties {
+
+                /** SplitAnswer topic */
+                topic?: (string|null);
+
+                /** SplitAnswer partition */
+                partition?: (number|null);
+
+                /** SplitAnswer error */
+                error?: (stratalog.v1.ErrorDetail.$Properties|null);
+
+                /** SplitAnswer splits */
+                splits?: (stratalog.v1.Split.$Properties[]|null);
+
+                /** SplitAnswer logStartOffset */
+                logStartOffset?: (number|null);
+
+                /** SplitAnswer visibleEnd */
+                visibleEnd?: (number|null);
+
+                /** SplitAnswer highWatermark */
+                highWatermark?: (number|null);
+
+                /** SplitAnswer leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** SplitAnswer topicId */
+                topicId?: (Uint8Array|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SplitAnswer. */
+            type $Shape = stratalog.v1.SplitAnswer.$Properties;
+        }
+
+        /**
+         * Properties of a Split.
+         * @deprecated Use stratalog.v1.Split.$Properties instead.
+         */
+        interface ISplit extends stratalog.v1.Split.$Properties {
+        }
+
+        /** Represents a Split. */
+        class Split {
+
+            /**
+             * Constructs a new Split.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: stratalog.v1.Split.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Split startOffset. */
+            startOffset: number;
+
+            /** Split endOffset. */
+            endOffset: number;
+
+            /** Split bytes. */
+            bytes: number;
+
+            /** Split leaderEpoch. */
+            leaderEpoch: number;
+
+            /**
+             * Creates a new Split instance using the specified properties.
+             * @param [properties] Properties to set
+             * @returns Split instance
+             */
+            static create(properties: stratalog.v1.Split.$Shape): stratalog.v1.Split & stratalog.v1.Split.$Shape;
+            static create(properties?: stratalog.v1.Split.$Properties): stratalog.v1.Split;
+
+            /**
+             * Encodes the specified Split message. Does not implicitly {@link stratalog.v1.Split.verify|verify} messages.
+             * @param message Split message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: stratalog.v1.Split.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Split message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {stratalog.v1.Split & stratalog.v1.Split.$Shape} Split
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): stratalog.v1.Split & stratalog.v1.Split.$Shape;
+        }
+
+        namespace Split {
+
+            /** Properties of a Split. */
+            interface $Properties {
+
+                /** Split startOffset */
+                startOffset?: (number|null);
+
+                /** Split endOffset */
+                endOffset?: (number|null);
+
+                /** Split bytes */
+                bytes?: (number|null);
+
+                /** Split leaderEpoch */
+                leaderEpoch?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Split. */
+            type $Shape = stratalog.v1.Split.$Properties;
         }
 
         /**

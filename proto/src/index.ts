@@ -3,6 +3,12 @@
  * their own, `@stratalog/proto/records`.
  */
 export { google, grpc, stratalog } from '../generated/messages.js'
+export {
+  COMMITTED_OFFSETS_FILE,
+  type CommittedOffsets,
+  decodeCommittedOffsets,
+  encodeCommittedOffsets,
+} from './committed-offsets.ts'
 export { ERRORS, type ErrorEntry, type ErrorName, type GrpcStatusName } from './error-codes.ts'
 export * from './ids.ts'
 export { InvariantError, invariant } from './invariant.ts'

@@ -49,13 +49,13 @@ export interface ReplayPartition {
   readonly startOffset: number
   /** Equal to `startOffset` when nothing is to be read. */
   readonly endOffset: number
-  /** Terms of the leaders that wrote the range, in order; the first begins at or before `startOffset`. */
+  /** Terms of the leaders that wrote the range, as far as the plan knows them: where a split begins. In order. */
   readonly leaderEpochs: readonly ReplayEpoch[]
   /** About what the range takes in segment files. */
   readonly bytes: number
 }
 
-/** From `startOffset` on the leader had this term. */
+/** The batch that holds `startOffset` was written by the leader of this term. */
 export interface ReplayEpoch {
   readonly leaderEpoch: number
   readonly startOffset: number

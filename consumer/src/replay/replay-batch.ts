@@ -5,10 +5,11 @@
  * Invariant: records inside the split only, each once, in order of offset; a batch at the edge shows what is inside.
  * A record is a view on the batch's bytes: keeping one keeps the batch.
  */
+import type { StratalogError } from '@stratalog/proto'
 import {
   type BatchHeader,
-  CorruptMessageError,
   type CompressionName,
+  CorruptMessageError,
   decodeBatchSync,
   type LogRecord,
   type RecordReader,
@@ -30,8 +31,11 @@ export interface ReplayBatchParts {
   readonly filter: ReplayFilter | null
   /** Told once, at the end of the first walk. */
   readonly onCounted: (recordCount: number, filteredCount: number) => void
-  /** The error for damage that the CRC does not show. */
-  readonly damaged: (cause: Error) => Error
+  /**
+   * Damage that the CRC does not show, from `nextOffset` on: the error to be thrown, or null to leave the rest of the
+   * batch out. `isFirst` unless it was met in an earlier walk.
+   */
+  readonly onDamage: (cause: StratalogError, nextOffset: number, isFirst: boolean) => StratalogError | null
 }
 
 /** See the file's header. */
@@ -48,7 +52,7 @@ export class ReplayBatch implements Iterable<LogRecord> {
   readonly sizeBytes: number
   readonly codec: CompressionName
   readonly #parts: ReplayBatchParts
-  #counted = false
+  #isCounted = false
 
   constructor(parts: ReplayBatchParts) {
     const { split, header, fromOffset } = parts
@@ -72,24 +76,23 @@ export class ReplayBatch implements Iterable<LogRecord> {
   forEach(visit: (record: LogRecord) => void): void {
     const { header, filter } = this.#parts
     const { baseOffset, lastOffset } = this
-    const all = filter === null && baseOffset === header.baseOffset && lastOffset === header.lastOffset
+    const isAll = filter === null && baseOffset === header.baseOffset && lastOffset === header.lastOffset
+    let nextOffset = baseOffset
     let recordCount = 0
     let filteredCount = 0
     try {
       const reader = this.#open()
       for (let record = reader.next(); record !== null; record = reader.next()) {
-        if (!all) {
-          if (record.offset < baseOffset || record.offset > lastOffset) continue
-          if (filter !== null && !isWanted(record, filter)) {
-            filteredCount++
-            continue
-          }
-        }
-        recordCount++
-        visit(record)
+        if (!isAll && (record.offset < baseOffset || record.offset > lastOffset)) continue
+        nextOffset = record.offset
+        if (filter === null || isWanted(record, filter)) {
+          visit(record)
+          recordCount++
+        } else filteredCount++
+        nextOffset++
       }
     } catch (error) {
-      throw this.#namedError(error)
+      this.#onError(error, nextOffset)
     }
     this.#count(recordCount, filteredCount)
   }
@@ -98,17 +101,22 @@ export class ReplayBatch implements Iterable<LogRecord> {
   *[Symbol.iterator](): Generator<LogRecord, void, undefined> {
     const { filter } = this.#parts
     const { baseOffset, lastOffset } = this
+    let nextOffset = baseOffset
     let recordCount = 0
     let filteredCount = 0
-    const reader = this.#named(() => this.#open())
-    for (;;) {
-      const record = this.#named(() => reader.next())
-      if (record === null) break
-      if (record.offset < baseOffset || record.offset > lastOffset) continue
-      if (filter === null || isWanted(record, filter)) {
-        recordCount++
-        yield record
-      } else filteredCount++
+    try {
+      const reader = this.#open()
+      for (let record = reader.next(); record !== null; record = reader.next()) {
+        if (record.offset < baseOffset || record.offset > lastOffset) continue
+        nextOffset = record.offset
+        if (filter === null || isWanted(record, filter)) {
+          yield record
+          recordCount++
+        } else filteredCount++
+        nextOffset++
+      }
+    } catch (error) {
+      this.#onError(error, nextOffset)
     }
     this.#count(recordCount, filteredCount)
   }
@@ -118,23 +126,16 @@ export class ReplayBatch implements Iterable<LogRecord> {
   }
 
   #count(recordCount: number, filteredCount: number): void {
-    if (this.#counted) return
-    this.#counted = true
+    if (this.#isCounted) return
+    this.#isCounted = true
     this.#parts.onCounted(recordCount, filteredCount)
   }
 
-  #named<T>(step: () => T): T {
-    try {
-      return step()
-    } catch (error) {
-      throw this.#namedError(error)
-    }
-  }
-
-  /** What a decoder says of the bytes, with their place. */
-  #namedError(error: unknown): unknown {
+  /** Returns when the rest of the batch is to be left out, else throws: damage with its place, the rest as it is. */
+  #onError(error: unknown, nextOffset: number): void {
     const isDamage = error instanceof CorruptMessageError || error instanceof UnsupportedCompressionError
-    return isDamage ? this.#parts.damaged(error) : error
+    const told = isDamage ? this.#parts.onDamage(error, nextOffset, !this.#isCounted) : error
+    if (told !== null) throw told
   }
 }
 

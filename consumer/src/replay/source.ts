@@ -2,8 +2,8 @@
  * Where a replay reads from: a cluster, or a folder of segment files. The planner and the readers of splits use it
  * and nothing else.
  */
-import type { TopicPartition } from '@stratalog/proto'
-import type { ReplayEpoch, ReplayHost, ReplaySplit } from './manifest.ts'
+import type { StratalogError, TopicPartition } from '@stratalog/proto'
+import type { ReplayHost, ReplaySplit } from './manifest.ts'
 
 /** What it takes to open the same source elsewhere, such as in a worker thread or on another host. Plain JSON. */
 export type ReplaySourceSpec =
@@ -16,6 +16,7 @@ export type ReplaySourceSpec =
       readonly requestTimeoutMs: number
       readonly receiveMessageBytesMax: number
       readonly readFrom: 'leader' | 'any'
+      readonly retryTimeoutMs: number
     }
   | { readonly kind: 'folder'; readonly dir: string; readonly unsafeToLogEnd: boolean }
 
@@ -40,14 +41,23 @@ export interface SplitPoint {
   readonly offset: number
   /** Bytes of batches from here to the next point, or to the end of the range. */
   readonly bytes: number
+  /** Term of the leader that wrote the batch here. */
+  readonly leaderEpoch: number
 }
 
 /** How a range of a partition lies in the log. */
 export interface SourceRange {
   /** Ascending; the first is the start of the range. Empty only for an empty range. */
   readonly points: readonly SplitPoint[]
-  readonly leaderEpochs: readonly ReplayEpoch[]
   readonly hosts: readonly ReplayHost[]
+}
+
+/** A range of a topic's partition. */
+export interface RangeOfPartition extends TopicPartition {
+  readonly topicId: string
+  readonly startOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
 }
 
 /** Of every call. */
@@ -57,7 +67,7 @@ export interface SourceCallOptions {
 
 /**
  * Whole batches as they lie in the log, one after another, and where the reader stands behind them. The bytes are the
- * taker's until it asks for the next chunk and afterwards: they are not used again.
+ * taker's: they are not used again.
  */
 export interface SourceChunk {
   /** Whole batches; the first may begin before the offset asked for. May be empty. */
@@ -66,8 +76,8 @@ export interface SourceChunk {
   readonly nextOffset: number
   /** Where the bytes come from, for errors: a path, and the position of the first byte in it. `null` for a cluster. */
   readonly file: { readonly path: string; readonly position: number } | null
-  /** Set for damage that was passed over, which `[startOffset, nextOffset)` lies in. `bytes` is empty then. */
-  readonly corrupt: { readonly startOffset: number; readonly error: Error } | null
+  /** Damage from `startOffset` to `nextOffset` that was passed over; `bytes` is empty then. */
+  readonly corrupt: { readonly startOffset: number; readonly error: StratalogError } | null
 }
 
 /** How a split is read. */
@@ -96,21 +106,21 @@ export interface ReplaySource extends AsyncDisposable {
     questions: readonly (TopicPartition & { readonly timestampMs: number })[],
     options?: SourceCallOptions,
   ): Promise<(number | null)[]>
-  /** Offsets that a group has committed, in the order asked; `null` for none. Errors: UNSUPPORTED_VERSION from a folder. */
+  /** Offsets that a group has committed, in the order asked; `null` for none. Errors: INVALID_REQUEST from a folder. */
   committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
     options?: SourceCallOptions,
   ): Promise<(number | null)[]>
-  /** Where `[startOffset, endOffset)` may be cut, about every `targetBytes`. */
+  /** Where a range may be cut, about every `targetBytes`. Errors: UNKNOWN_TOPIC_ID when the topic is another one now. */
   range(
-    place: TopicPartition & { readonly startOffset: number; readonly endOffset: number },
+    range: RangeOfPartition,
     targetBytes: number,
     options?: SourceCallOptions,
   ): Promise<SourceRange>
   /**
-   * The batches of `[fromOffset, split.endOffset)` in order, until `nextOffset` has reached the end. Goes on over
-   * changes of leader.
+   * The batches of `[fromOffset, split.endOffset)` in order, until `nextOffset` has reached the end. Batches have their
+   * whole bytes and a CRC that matches; offsets never go back. Goes on over changes of leader.
    * Errors: UNKNOWN_TOPIC_ID when the topic is another one now, UNKNOWN_TOPIC_OR_PARTITION, OFFSET_OUT_OF_RANGE with
    * `logStartOffset` in its metadata when the range was deleted, CORRUPT_MESSAGE with topic, partition and, in its
    * metadata, offset, file and position.

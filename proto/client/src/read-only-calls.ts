@@ -17,6 +17,7 @@ export const CALLS_THAT_CHANGE_NOTHING: ReadonlySet<string> = new Set([
   AdminService.describeQuorum.path,
   AdminService.describeTopicConfig.path,
   FetchService.listOffsets.path,
+  FetchService.planSplits.path,
   GroupsService.describeGroup.path,
   GroupsService.findCoordinator.path,
   GroupsService.listGroups.path,

@@ -32,6 +32,7 @@ export const FetchService = {
     gatherResponse: gatherFetchResponse,
   }),
   listOffsets: defineMethod('/stratalog.v1.Fetch/ListOffsets', v1.ListOffsetsRequest, v1.ListOffsetsResponse),
+  planSplits: defineMethod('/stratalog.v1.Fetch/PlanSplits', v1.PlanSplitsRequest, v1.PlanSplitsResponse),
 } as const
 
 /** The cluster: schema/stratalog/v1/metadata.proto. */

@@ -1,0 +1,128 @@
+/**
+ * What can be read of a partition in a folder: from its log start to what that broker knew to be committed.
+ *
+ * The committed end comes from the broker's note (docs/log-format.md) and may lag, never lead: whatever is below it is
+ * on this disk. So a log that ends before it, or is not sound there, is damaged. What lies behind it may be a batch that
+ * is being written, or one that the cluster never agreed on, and is not looked at.
+ */
+import { open } from 'node:fs/promises'
+import { StratalogError } from '@stratalog/proto'
+import type { SourceBounds } from '../source.ts'
+import type { DataFolder, FoundPartition } from './data-folder.ts'
+import { floorPosition, walkHeaders } from './header-walk.ts'
+import { type CheckpointFacts, isMissing, listSegments, readCheckpoint, type SegmentFile } from './partition-files.ts'
+import { scanSegment } from './segment-scan.ts'
+
+const SCAN_BYTES = 1024 * 1024
+
+/** A partition's files as of a moment. */
+export interface PartitionState {
+  readonly logStartOffset: number
+  /** Exclusive. */
+  readonly committedEnd: number
+  /** Ascending; what is below the log start may be among them. */
+  readonly segments: readonly SegmentFile[]
+  readonly checkpoint: CheckpointFacts | null
+}
+
+/**
+ * @param unsafeToLogEnd take the end of the log where the broker has noted nothing, or less.
+ * Errors: OFFSET_NOT_AVAILABLE when it is not known what is committed.
+ */
+export async function partitionState(
+  folder: DataFolder,
+  place: FoundPartition,
+  unsafeToLogEnd: boolean,
+): Promise<PartitionState> {
+  // Before the files: what they hold then is at least what the note says.
+  const mark = await folder.committed(place)
+  const checkpoint = await readCheckpoint(place.directory)
+  const segments = await listSegments(place.directory)
+  const firstOffset = segments[0]?.baseOffset ?? 0
+  const logStartOffset = Math.max(firstOffset, checkpoint?.logStartOffset ?? 0, mark?.logStartOffset ?? 0)
+  let committedEnd = mark?.committedEnd ?? null
+  if (unsafeToLogEnd) {
+    const flushedEnd = Math.max(committedEnd ?? 0, checkpoint?.flushedEndOffset ?? 0, logStartOffset)
+    committedEnd = Math.max(flushedEnd, await soundEnd(segments))
+  }
+  if (committedEnd === null) throw committedEndUnknown(folder, place)
+  return { logStartOffset, committedEnd: Math.max(committedEnd, logStartOffset), segments, checkpoint }
+}
+
+/** The part that readers see: control batches at the end are not waited for. */
+export async function visibleBounds(state: PartitionState): Promise<SourceBounds> {
+  const { logStartOffset, committedEnd, segments } = state
+  const segment = segments.findLast(({ baseOffset }) => baseOffset < committedEnd)
+  let visibleEnd = committedEnd
+  if (segment !== undefined && committedEnd > logStartOffset) {
+    const dataEnd = await withFile(segment, async (file) => {
+      let end: number | null = null
+      const start = await floorPosition(file, segment, committedEnd - 1)
+      for await (const { header } of walkHeaders(file, start)) {
+        if (header.baseOffset >= committedEnd) break
+        if (!header.control) end = header.lastOffset + 1
+      }
+      return end
+    })
+    visibleEnd = dataEnd ?? committedEnd
+  }
+  return { logStartOffset, visibleEnd: Math.min(Math.max(visibleEnd, logStartOffset), committedEnd) }
+}
+
+/** Opens the segment's file for a task; null when it is gone. */
+export async function withFile<T>(
+  segment: SegmentFile,
+  task: (file: Awaited<ReturnType<typeof open>>) => Promise<T>,
+): Promise<T | null> {
+  const file = await openOrMissing(segment)
+  if (file === null) return null
+  try {
+    return await task(file)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The file, or null when it is gone. */
+export async function openOrMissing(segment: SegmentFile): Promise<Awaited<ReturnType<typeof open>> | null> {
+  try {
+    return await open(segment.path, 'r')
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+/** The end of the sound batches of the last segment, a half-written one left out. */
+async function soundEnd(segments: readonly SegmentFile[]): Promise<number> {
+  const last = segments.at(-1)
+  if (last === undefined) return 0
+  const found = await withFile(last, async (file) => {
+    const start = await floorPosition(file, last, Number.MAX_SAFE_INTEGER)
+    let end = last.baseOffset
+    const scan = scanSegment(file, {
+      position: start,
+      expectedOffset: null,
+      endOffset: Number.MAX_SAFE_INTEGER,
+      chunkBytes: SCAN_BYTES,
+      epochAt: () => null,
+    })
+    for await (const step of scan) if (step.kind === 'batches') end = step.nextOffset
+    return end
+  })
+  return found ?? last.baseOffset
+}
+
+function committedEndUnknown(folder: DataFolder, { topic, partition }: FoundPartition): StratalogError {
+  return new StratalogError(
+    'OFFSET_NOT_AVAILABLE',
+    `${folder.path} does not say how far ${topic}-${partition} is committed`,
+    {
+      topic,
+      partition,
+      hint:
+        'A broker notes it once a second while it runs: copy that file along, or start the broker once. To read to ' +
+        'the end of the files, with records that the cluster may never have agreed on, choose unsafeToLogEnd.',
+    },
+  )
+}
