@@ -29,8 +29,6 @@ export interface ReplayRequest {
   readonly target: ReplayTarget
   readonly form: FormOptions
   readonly filter: RecordFilter | undefined
-  /** What is compared with a checkpoint beyond what the engine compares: bounds as they were typed. */
-  readonly asked: Readonly<Record<string, unknown>>
 }
 
 /** Errors: `USAGE`. */
@@ -52,7 +50,6 @@ export function planReplayRequest(topics: readonly string[], options: ReplayComm
     target,
     form: formOf(options),
     filter: filterOf(options),
-    asked: { topics, from: from ?? 'earliest', to: to ?? 'latest', partitions: options.partition ?? null },
   }
 }
 

@@ -3,9 +3,9 @@
  *
  * Memory: what the engine's threads read ahead, and for standard output a few MiB more; a slow reader slows the reading.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { type Client, isStratalogError } from '@stratalog/client'
+import { readFile, writeFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { type Client, StratalogError } from '@stratalog/client'
 import {
   clusterSource,
   folderSource,
@@ -20,7 +20,7 @@ import {
   replay,
 } from '@stratalog/consumer'
 import { withClient } from '../cluster/connect.ts'
-import { CommandError, fileError } from '../command-error.ts'
+import { CommandError, fileError, usageError } from '../command-error.ts'
 import type { ReplayCommandOptions } from '../commands/replay.ts'
 import { EXIT_STATUS } from '../exit-status.ts'
 import { formatCount } from '../output/quantity.ts'
@@ -49,18 +49,19 @@ async function run(
   signal: AbortSignal,
 ): Promise<void> {
   await using source = openSource(options, client)
-  const manifest = await findManifest(request, options, source, signal)
+  const plan = await findPlan(request, options, source, signal)
+  const { manifest } = plan
   if (options.savePlan !== undefined) await saveManifest(options.savePlan, manifest)
   if (options.dryRun === true) return printPlan(manifest, options)
-  const { bar, sink, checkpointDir } = { bar: new ReplayBar(process.stderr, options.output), ...(await sinkOf(request, manifest, client, signal)) }
+  const bar = new ReplayBar(process.stderr, options.output)
   let recordCount = 0
   try {
     const summary = await replay({
       ...engineOptions(request, options),
+      ...(await sinkOf(request, manifest, client, signal)),
       source,
       manifest,
-      sink,
-      checkpointDir,
+      request: plan.asked,
       signal,
       onProgress: (progress) => {
         recordCount = progress.recordCount
@@ -82,19 +83,32 @@ function openSource(options: ReplayCommandOptions, client: Client | null): Repla
   return clusterSource(client, { readFrom })
 }
 
+/** A plan, and how it was asked for: what a resume compares. */
+interface FoundPlan {
+  readonly manifest: ReplayManifest
+  readonly asked: Readonly<Record<string, unknown>>
+}
+
 /** The plan that was begun in the folder, the one in a file, or a new one. */
-async function findManifest(
+async function findPlan(
   request: ReplayRequest,
   options: ReplayCommandOptions,
   source: ReplaySource,
   signal: AbortSignal,
-): Promise<ReplayManifest> {
-  const { plan, resume, partition, splits, splitSize, clamp } = options
+): Promise<FoundPlan> {
+  const { plan, resume, from, to, partition, splits, splitSize, clamp } = options
   const dir = checkpointDirOf(request)
-  const begun = resume === true && dir !== null ? await readCheckpoint(dir) : null
-  if (plan === undefined && begun !== null) return begun.manifest
-  if (plan !== undefined) return parseManifest(await readJson(plan))
-  return await planReplay(source, {
+  const begun = resume === true && dir !== null ? readCheckpoint(dir) : null
+  if (plan !== undefined) return { manifest: parseManifest(await readJson(plan)), asked: {} }
+  if (begun !== null) {
+    checkTopics(dir ?? '', request.topics, begun.manifest)
+    // What is not said again is as it was.
+    const said = { from, to, partition }
+    const given = Object.entries(said).filter(([, value]) => value !== undefined)
+    return { manifest: begun.manifest, asked: { ...begun.request, ...Object.fromEntries(given) } }
+  }
+  if (request.topics.length === 0) throw usageError('nothing was begun there', 'name the topics to read')
+  const manifest = await planReplay(source, {
     topics: request.topics,
     from: request.from,
     to: request.to,
@@ -104,6 +118,14 @@ async function findManifest(
     onOutOfRange: clamp === true ? 'clamp' : 'fail',
     signal,
   })
+  return { manifest, asked: { from: from ?? 'earliest', to: to ?? 'latest', partition: partition ?? null } }
+}
+
+function checkTopics(dir: string, named: readonly string[], { topics }: ReplayManifest): void {
+  const begun = topics.map(({ topic }) => topic).sort()
+  if (named.length === 0 || isDeepStrictEqual([...named].sort(), begun)) return
+  const message = `the checkpoint in ${dir} is of ${begun.join(', ')}, not of ${named.join(', ')}`
+  throw new StratalogError('CHECKPOINT_MISMATCH', message, { metadata: { path: dir } })
 }
 
 function checkpointDirOf({ target }: ReplayRequest): string | null {
@@ -112,18 +134,11 @@ function checkpointDirOf({ target }: ReplayRequest): string | null {
 }
 
 function engineOptions(
-  { filter, asked }: ReplayRequest,
+  { filter }: ReplayRequest,
   options: ReplayCommandOptions,
-): Pick<
-  ReplayOptions,
-  'filter' | 'request' | 'parallelism' | 'bytesPerSecondMax' | 'skipCorrupt' | 'onDeleted' | 'resume'
-> {
-  const { topics, ...bounds } = asked
-  // A resume may leave the topics out; what is given must be what was.
-  const named = options.plan === undefined ? { topics, ...bounds } : { plan: resolve(options.plan) }
+): Pick<ReplayOptions, 'filter' | 'parallelism' | 'bytesPerSecondMax' | 'skipCorrupt' | 'onDeleted' | 'resume'> {
   return {
     filter,
-    request: named,
     parallelism: options.parallel,
     bytesPerSecondMax: options.rateLimit,
     skipCorrupt: options.skipCorrupt === true,

@@ -8,7 +8,7 @@
 import { isStratalogError, StratalogError } from '@stratalog/proto'
 import type { ReplayManifest } from '../manifest.ts'
 import { CHECKPOINT_FILE } from '../sinks/file-names.ts'
-import { type OutputFiles, outputError } from '../sinks/output-files.ts'
+import { NODE_OUTPUT_FILES, type OutputFiles, outputError } from '../sinks/output-files.ts'
 import { TEMPORARY_ENDING } from '../sinks/split-file.ts'
 import type { SplitResult } from './thread-messages.ts'
 
@@ -89,6 +89,28 @@ export class Journal {
   close(): void {
     this.#files.close(this.#fd)
   }
+}
+
+/** What a checkpoint says of the replay that was begun in a folder. */
+export interface ReplayCheckpoint {
+  readonly manifest: ReplayManifest
+  /** `request` of the options that it was begun with. */
+  readonly request: Readonly<Record<string, unknown>>
+  readonly startedAtMs: number
+  readonly doneSplitIds: readonly string[]
+}
+
+/** Looks without touching; null when there is none. Errors: CHECKPOINT_DAMAGED, OUTPUT_FAILED when it cannot be read. */
+export function readCheckpoint(folder: string, files: OutputFiles = NODE_OUTPUT_FILES): ReplayCheckpoint | null {
+  const path = `${folder}/${CHECKPOINT_FILE}`
+  if (!files.exists(path)) return null
+  const { header, entries } = parse(
+    path,
+    named(path, () => files.read(path)),
+  )
+  const { manifest, startedAtMs } = header
+  const { request = {} } = header.asked as { readonly request?: Readonly<Record<string, unknown>> }
+  return { manifest, request, startedAtMs, doneSplitIds: entries.map(({ splitId }) => splitId) }
 }
 
 function parse(path: string, bytes: Buffer): { header: JournalHeader; entries: JournalEntry[]; soundBytes: number } {

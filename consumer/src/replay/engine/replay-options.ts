@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { checkedChoice, checkedInteger, invalidOption, type NumberRange } from '@stratalog/client'
 import type { ReplayGap } from '../gap.ts'
 import type { ReplayManifest } from '../manifest.ts'
+import type { PlanReplayOptions } from '../plan-options.ts'
 import type { ReplaySource } from '../source.ts'
 import type { ReplaySink } from '../sinks/sink.ts'
 import type { ReplayProgress } from './progress.ts'
@@ -12,8 +13,10 @@ import type { RecordFilter } from './record-filter.ts'
 export interface ReplayOptions {
   /** Where to read; `replay` does not close it. Worker threads open their own by its `spec`. */
   readonly source: ReplaySource
-  /** What to read. May be left out with `resume`: then it is the one in the checkpoint. */
+  /** What to read, planned. */
   readonly manifest?: ReplayManifest | undefined
+  /** What to read, to be planned now. With `resume` the plan in the checkpoint goes before it. */
+  readonly plan?: PlanReplayOptions | undefined
   /** What becomes of the records. */
   readonly sink: ReplaySink
   /** Worker threads, 1..64; default the number of cores, at most 8. A thread reads a split at a time. */
@@ -61,10 +64,11 @@ const BYTES_PER_SECOND: NumberRange = { default: 1, min: 1, max: Number.MAX_SAFE
 
 /** Errors: INVALID_CONFIG naming the option, its value and what is allowed. */
 export function resolveReplayOptions(options: ReplayOptions): ResolvedReplayOptions {
-  const { manifest, resume, bytesPerSecondMax } = options
-  if (manifest === undefined && resume !== true) {
-    throw invalidOption('manifest', manifest, 'what planReplay gives, unless a replay is resumed')
+  const { manifest, plan, resume, bytesPerSecondMax } = options
+  if (manifest === undefined && plan === undefined && resume !== true) {
+    throw invalidOption('manifest', manifest, 'what planReplay gives, unless there is a plan or a replay to resume')
   }
+  if (manifest !== undefined && plan !== undefined) throw invalidOption('plan', plan, 'left out where a manifest is given')
   const threads: NumberRange = { default: Math.min(availableParallelism(), DEFAULT_PARALLELISM_MAX), min: 1, max: 64 }
   return {
     parallelism: checkedInteger('parallelism', options.parallelism, threads),

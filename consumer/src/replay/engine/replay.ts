@@ -7,6 +7,7 @@
 import { abortError, onAbort, throwIfAborted } from '@stratalog/client'
 import { InvariantError, StratalogError } from '@stratalog/proto'
 import type { ReplayManifest, ReplaySplit } from '../manifest.ts'
+import { planReplay } from '../plan.ts'
 import type { FileForm } from '../sinks/file-format.ts'
 import { NODE_OUTPUT_FILES } from '../sinks/output-files.ts'
 import { unpackRecords } from '../sinks/packed-records.ts'
@@ -37,7 +38,7 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   try {
     return await run.run()
   } finally {
-    run.close()
+    await run.close()
   }
 }
 
@@ -62,8 +63,7 @@ class ReplayRun {
   async run(): Promise<ReplaySummary> {
     const { sink, onProgress, resume } = this.#options
     const found = this.#folder?.find(resume === true) ?? null
-    const manifest = this.#options.manifest ?? found?.header.manifest
-    if (manifest === undefined) throw nothingToResume()
+    const manifest = await this.#findManifest(found)
     await this.#prepare(manifest, found)
     const meter = new ProgressMeter(manifest.splits, performance.now())
     for (const entry of found?.entries ?? []) {
@@ -86,8 +86,18 @@ class ReplayRun {
     return summary
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    const { sink } = this.#options
     this.#folder?.close()
+    if (sink.kind === 'records') await sink.close?.()
+  }
+
+  async #findManifest(found: LoadedJournal | null): Promise<ReplayManifest> {
+    const { manifest, plan, source, signal } = this.#options
+    if (manifest !== undefined) return manifest
+    if (found !== null) return found.header.manifest
+    if (plan !== undefined) return await planReplay(source, { ...plan, signal: plan.signal ?? signal })
+    throw new StratalogError('INVALID_REQUEST', 'there is no checkpoint to resume from, and no manifest or plan was given')
   }
 
   /** Checks or begins the checkpoint, and settles the form of the output. */
@@ -121,7 +131,7 @@ class ReplayRun {
       sink: sink.kind === 'records' ? (sink.name ?? sink.kind) : sink.kind === 'module' ? sink.url : sink.kind,
       ...(sink.kind === 'files' || sink.kind === 'text' ? formAsked(sink) : {}),
       filter: filter ?? null,
-      ...request,
+      request: request ?? {},
     }
   }
 
@@ -134,7 +144,6 @@ class ReplayRun {
       {
         setup: this.#setup(),
         threadCount: this.#resolved.parallelism,
-        mayRetry: !isStream,
         firstHasHeader: !isContinued,
       },
       splits,
@@ -232,8 +241,4 @@ function checkIsText({ format, compression }: FileForm): void {
 
 function doneSplits(found: LoadedJournal | null): { splitId: string; sinkState: unknown }[] {
   return (found?.entries ?? []).map(({ splitId, sinkState }) => ({ splitId, sinkState }))
-}
-
-function nothingToResume(): StratalogError {
-  return new StratalogError('INVALID_REQUEST', 'there is no checkpoint to resume from, and no manifest was given')
 }

@@ -1,13 +1,12 @@
 /**
  * The worker threads of a replay: each takes the next split when it is done with one, so that none waits for a slow one.
  *
- * Invariant: splits are given out in the order that they came in. The first failure ends the run: what is under way is
- * stopped and discarded, unless the failure may pass and the split has attempts left.
+ * Invariant: splits are given out in the order that they came in. The first failure ends the run, as `readSplit` has tried
+ * again already what may pass: what is under way is stopped and discarded.
  * Owner: one replay; `close` ends the threads.
  */
 import { Worker } from 'node:worker_threads'
-import { delay } from '@stratalog/client'
-import { isStratalogError, StratalogError } from '@stratalog/proto'
+import { StratalogError } from '@stratalog/proto'
 import type { ReplaySplit } from '../manifest.ts'
 import {
   type FromWorker,
@@ -18,9 +17,6 @@ import {
   type WorkerSetup,
 } from './thread-messages.ts'
 
-/** Runs again of a split whose failure may pass, the first run included. */
-const ATTEMPTS_MAX = 3
-const RETRY_DELAY_MS = 500
 /** Longest that a thread may take to stop by itself. */
 const STOP_TIMEOUT_MS = 10_000
 const EXTENSION = import.meta.filename.slice(-3)
@@ -38,8 +34,6 @@ export interface PoolOptions {
   readonly setup: WorkerSetup
   /** 1..; no more threads than splits are started. */
   readonly threadCount: number
-  /** Whether a split may be read again after a failure that may pass: not where parts of it were handed on already. */
-  readonly mayRetry: boolean
   /** Whether the first split begins a stream: later ones, and those of a resume, go on with it. */
   readonly firstHasHeader: boolean
 }
@@ -55,7 +49,6 @@ export class WorkerPool {
   readonly #waiting: ReplaySplit[]
   readonly #listeners: PoolListeners
   readonly #threads = new Set<Thread>()
-  readonly #attempts = new Map<string, number>()
   readonly #finished: Promise<void>
   readonly #failure: Promise<never>
   #resolve: () => void = () => {}
@@ -139,7 +132,8 @@ export class WorkerPool {
         if (this.#leftCount === 0) this.#resolve()
         return this.#giveNext(thread)
       case 'failed':
-        void this.#retry(thread, fromPlainError(message.error))
+        thread.split = null
+        this.#reject(fromPlainError(message.error))
     }
   }
 
@@ -149,18 +143,6 @@ export class WorkerPool {
     thread.split = split
     tell(thread, { type: 'split', split, withHeader: this.#isFirst })
     this.#isFirst = false
-  }
-
-  async #retry(thread: Thread, error: Error): Promise<void> {
-    const { split } = thread
-    thread.split = null
-    const attempt = split === null ? 0 : (this.#attempts.get(split.id) ?? 0) + 1
-    const mayPass = isStratalogError(error) && error.retriable && this.#options.mayRetry
-    if (split === null || !mayPass || attempt >= ATTEMPTS_MAX) return this.#reject(error)
-    this.#attempts.set(split.id, attempt)
-    this.#waiting.unshift(split)
-    await delay(RETRY_DELAY_MS * attempt)
-    if (!this.#isClosing) this.#giveNext(thread)
   }
 
   #lost({ split }: Thread, cause: unknown): void {

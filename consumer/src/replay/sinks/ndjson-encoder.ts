@@ -43,12 +43,12 @@ export class NdjsonEncoder implements RecordEncoder {
     let at = this.#out.position
     this.#prefix.copy(chunk, at)
     at += this.#prefix.length
-    at += chunk.latin1Write(String(record.offset), at)
-    at += chunk.latin1Write(record.timestamp < 0 ? ',"timestamp":null' : `,"timestamp":${record.timestamp}`, at)
+    at += chunk.write(String(record.offset), at, 'latin1')
+    at += chunk.write(record.timestamp < 0 ? ',"timestamp":null' : `,"timestamp":${record.timestamp}`, at, 'latin1')
     at = writeBytes(chunk, at, 'key', key)
     at = this.#embedsJson && value !== null ? writeJson(chunk, at, value) : writeBytes(chunk, at, 'value', value)
     if (headers !== null) at += chunk.write(`,"headers":${headers}`, at)
-    at += chunk.latin1Write('}\n', at)
+    at += chunk.write('}\n', at, 'latin1')
     this.#out.advance(at)
     return null
   }
@@ -59,16 +59,16 @@ export class NdjsonEncoder implements RecordEncoder {
 }
 
 function writeBytes(chunk: Buffer, position: number, name: string, bytes: Buffer | null): number {
-  if (bytes === null) return position + chunk.latin1Write(`,"${name}":null`, position)
-  const start = position + chunk.latin1Write(`,"${name}":`, position)
+  if (bytes === null) return position + chunk.write(`,"${name}":null`, position, 'latin1')
+  const start = position + chunk.write(`,"${name}":`, position, 'latin1')
   const end = writeJsonString(chunk, start, bytes)
   if (end >= 0) return end
-  return position + chunk.latin1Write(`,"${name}Base64":"${bytes.toString('base64')}"`, position)
+  return position + chunk.write(`,"${name}Base64":"${bytes.toString('base64')}"`, position, 'latin1')
 }
 
 /** The value's own text; line breaks, which in JSON stand between tokens only, become spaces. */
 function writeJson(chunk: Buffer, position: number, value: Buffer): number {
-  let at = position + chunk.latin1Write(',"value":', position)
+  let at = position + chunk.write(',"value":', position, 'latin1')
   for (let index = 0; index < value.length; index++) {
     const byte = value[index]!
     chunk[at++] = byte === 0x0a || byte === 0x0d ? 0x20 : byte

@@ -48,6 +48,8 @@ export interface RecordSink {
   records(records: Iterable<LogRecord>, split: ReplaySplit): void | Promise<void>
   /** All of a split was taken. What it gives (plain JSON) is stored in the checkpoint once the promise is resolved. */
   splitDone?(split: ReplaySplit): unknown
+  /** At the end of a run, however it ends; also when `open` failed or was not called. */
+  close?(): void | Promise<void>
 }
 
 /** What a record sink is told at the beginning. */

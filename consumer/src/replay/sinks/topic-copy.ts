@@ -29,6 +29,8 @@ export interface CopiedRecord {
 
 /** What is needed of a producer; `createProducer` of @stratalog/producer gives one. It must be idempotent, with acks of all. */
 export interface CopyProducer {
+  /** Called when the copy ends. */
+  close?(): Promise<void>
   /** Writes records in order and resolves when all are acknowledged. */
   sendBatch(records: readonly CopiedRecord[]): Promise<readonly { readonly partition: number; readonly offset: number }[]>
 }
@@ -125,6 +127,10 @@ class TopicCopy implements RecordSink {
   async splitDone(): Promise<CopyState> {
     for (const sending of this.#inFlight.splice(0)) await sending
     return { ends: Object.fromEntries(this.#ends) }
+  }
+
+  async close(): Promise<void> {
+    await this.#options.producer.close?.()
   }
 
   async #send(batch: readonly CopiedRecord[]): Promise<void> {
