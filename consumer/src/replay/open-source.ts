@@ -7,6 +7,6 @@ import type { ReplaySource, ReplaySourceSpec } from './source.ts'
 /** The source; to be disposed of when it is not needed any more. Nothing is connected or read before it is used. */
 export function openReplaySource(spec: ReplaySourceSpec): ReplaySource {
   if (spec.kind === 'folder') return folderSource(spec.dir, { unsafeToLogEnd: spec.unsafeToLogEnd })
-  const { kind: _, readFrom, retryTimeoutMs, ...options } = spec
-  return owningClusterSource(createClient(options), { readFrom, retryTimeoutMs })
+  const { kind: _, readFrom, retryTimeoutMs, stallTimeoutMs, ...options } = spec
+  return owningClusterSource(createClient(options), { readFrom, retryTimeoutMs, stallTimeoutMs })
 }

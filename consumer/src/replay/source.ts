@@ -17,6 +17,7 @@ export type ReplaySourceSpec =
       readonly receiveMessageBytesMax: number
       readonly readFrom: 'leader' | 'any'
       readonly retryTimeoutMs: number
+      readonly stallTimeoutMs: number
     }
   | { readonly kind: 'folder'; readonly dir: string; readonly unsafeToLogEnd: boolean }
 

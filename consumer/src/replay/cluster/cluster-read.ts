@@ -24,6 +24,8 @@ export interface ClusterReadOptions {
   readonly readFrom: 'leader' | 'any'
   /** How long attempts in a row may fail before the last one's error is final, ms. */
   readonly retryTimeoutMs: number
+  /** Silence of a broker that is taken for a lost connection, ms. */
+  readonly stallTimeoutMs: number
 }
 
 /** A broker that starts does not know every topic at once; one that was deleted is unknown everywhere. */
@@ -51,6 +53,7 @@ export async function* readCluster(
         lastEpoch: place.lastEpoch,
         anyReplica: how.readFrom === 'any',
         creditBytes: options.prefetchBytes,
+        stallTimeoutMs: how.stallTimeoutMs,
         signal: options.signal,
       })) {
         attempts.succeeded()

@@ -2,7 +2,16 @@
  * A cluster as the source of a replay. Plans are made with the partitions' leaders, records come from any replica, in
  * the class of reads that brokers serve behind live ones.
  */
-import { type Client, formatAddress, type OffsetAnswer, type OffsetPosition, planSplits } from '@stratalog/client'
+import {
+  type Client,
+  checkedChoice,
+  checkedInteger,
+  formatAddress,
+  type NumberRange,
+  type OffsetAnswer,
+  type OffsetPosition,
+  planSplits,
+} from '@stratalog/client'
 import { invariant, type TopicPartition, topicPartitionKey } from '@stratalog/proto'
 import type { ReplayHost, ReplaySplit } from '../manifest.ts'
 import type {
@@ -22,11 +31,14 @@ import { type ClusterReadOptions, readCluster } from './cluster-read.ts'
 export interface ClusterSourceOptions {
   /** Whom records are read from: any replica that is alive (default), or the leader only. */
   readonly readFrom?: 'leader' | 'any' | undefined
-  /** How long attempts in a row to read a partition may fail before that is final; default 120,000 ms. */
+  /** How long attempts in a row to read a partition may fail before that is final; 0..3,600,000 ms, default 120,000. */
   readonly retryTimeoutMs?: number | undefined
+  /** Silence of a broker after which another connection is made; 100..3,600,000 ms, default 15,000. */
+  readonly stallTimeoutMs?: number | undefined
 }
 
-const RETRY_TIMEOUT_MS = 120_000
+const RETRY_TIMEOUT_MS: NumberRange = { default: 120_000, min: 0, max: 3_600_000 }
+const STALL_TIMEOUT_MS: NumberRange = { default: 15_000, min: 100, max: 3_600_000 }
 
 /** A source over a client, which stays the caller's to close. Nothing is asked before it is used. */
 export function clusterSource(client: Client, options: ClusterSourceOptions = {}): ReplaySource {
@@ -46,10 +58,12 @@ class ClusterSource implements ReplaySource {
   readonly #ownsClient: boolean
 
   constructor(client: Client, options: ClusterSourceOptions, ownsClient: boolean) {
-    const { readFrom = 'any', retryTimeoutMs = RETRY_TIMEOUT_MS } = options
+    const readFrom = checkedChoice('readFrom', options.readFrom, ['any', 'leader'], 'any')
+    const retryTimeoutMs = checkedInteger('retryTimeoutMs', options.retryTimeoutMs, RETRY_TIMEOUT_MS)
+    const stallTimeoutMs = checkedInteger('stallTimeoutMs', options.stallTimeoutMs, STALL_TIMEOUT_MS)
     const { bootstrap, clientId, connectTimeoutMs, requestTimeoutMs, receiveMessageBytesMax } = client.options
     this.#client = client
-    this.#how = { readFrom, retryTimeoutMs }
+    this.#how = { readFrom, retryTimeoutMs, stallTimeoutMs }
     this.#ownsClient = ownsClient
     this.spec = {
       kind: 'cluster',
@@ -60,6 +74,7 @@ class ClusterSource implements ReplaySource {
       receiveMessageBytesMax,
       readFrom,
       retryTimeoutMs,
+      stallTimeoutMs,
     }
   }
 

@@ -10,11 +10,10 @@ import { FetchService, fromErrorDetail, StratalogError, stratalog } from '@strat
 type FetchData = stratalog.v1.FetchData.$Properties
 type FetchStream = BrokerStream<stratalog.v1.FetchRequest.$Properties, stratalog.v1.FetchResponse>
 
-/** Brokers send signs of life every few seconds: silence for longer means that the connection is dead. */
-const STALL_TIMEOUT_MS = 15_000
-/** Signs of life without progress for this long: a copy that does not get further, and another may. */
-const STUCK_TIMEOUT_MS = 60_000
-const WATCH_MS = 1_000
+/** Signs of life without progress for this many times the stall timeout: a copy that is stuck, and another may not be. */
+const STUCK_FACTOR = 4
+/** Looks at the clock in a stall timeout. */
+const WATCH_FACTOR = 10
 const START_BYTES = 160
 const CREDIT_BYTES = 24
 /** The one handle of the stream. */
@@ -33,6 +32,8 @@ export interface PullOptions {
   /** Whether a copy that does not lead will do. */
   readonly anyReplica: boolean
   readonly creditBytes: number
+  /** Brokers send signs of life every few seconds: silence for this long means that the connection is dead. */
+  readonly stallTimeoutMs: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -51,7 +52,7 @@ export async function* pull(client: Client, options: PullOptions): AsyncGenerato
     onMessage: (response) => inbox.put(response.data),
     onEnd: (error) => inbox.fail(error ?? endedEarly(options)),
   })
-  const watch = setInterval(() => inbox.watch(), WATCH_MS)
+  const watch = setInterval(() => inbox.watch(), options.stallTimeoutMs / WATCH_FACTOR)
   const stopListening = onAbort(options.signal, () => inbox.fail(new StratalogError('CANCELLED')))
   try {
     stream.write({ starts: [startOf(options)] }, START_BYTES)
@@ -146,12 +147,14 @@ class Inbox {
     const nowMs = performance.now()
     // Nothing is owed while what came waits to be taken.
     if (this.#waiting.length > 0) return
-    const name = formatAddress(this.#options.broker)
-    if (nowMs - this.#heardMs > STALL_TIMEOUT_MS) {
+    const { broker, stallTimeoutMs } = this.#options
+    const name = formatAddress(broker)
+    if (nowMs - this.#heardMs > stallTimeoutMs) {
       this.isSilent = true
-      this.fail(new StratalogError('STALLED', `nothing was heard from ${name} for ${STALL_TIMEOUT_MS} ms`))
-    } else if (nowMs - this.#progressMs > STUCK_TIMEOUT_MS) {
-      this.fail(new StratalogError('STALLED', `${name} has been at ${this.#position} for ${STUCK_TIMEOUT_MS} ms`))
+      this.fail(new StratalogError('STALLED', `nothing was heard from ${name} for ${stallTimeoutMs} ms`))
+    } else if (nowMs - this.#progressMs > STUCK_FACTOR * stallTimeoutMs) {
+      const text = `${name} has been at offset ${this.#position} for ${STUCK_FACTOR * stallTimeoutMs} ms`
+      this.fail(new StratalogError('STALLED', text))
     }
   }
 
