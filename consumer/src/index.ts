@@ -39,7 +39,6 @@ export type {
 export type { IterationOptions } from './pull-iterator.ts'
 export type { AssignedPartition } from './reading.ts'
 export { type ClusterSourceOptions, clusterSource } from './replay/cluster/cluster-source.ts'
-export { type FolderSourceOptions, folderSource } from './replay/folder/folder-source.ts'
 export { type ReplayCheckpoint, readCheckpoint } from './replay/engine/journal.ts'
 export type { ReplayProgress } from './replay/engine/progress.ts'
 export {
@@ -55,6 +54,7 @@ export type { SplitHandler } from './replay/engine/split-output.ts'
 export type { SplitModule } from './replay/engine/split-worker.ts'
 export type { FileSummary, PartitionSummary, ReplaySummary } from './replay/engine/summary.ts'
 export type { SplitCounts } from './replay/engine/thread-messages.ts'
+export { type FolderSourceOptions, folderSource } from './replay/folder/folder-source.ts'
 export type { GapCause, ReplayGap } from './replay/gap.ts'
 export {
   offsetText,
@@ -77,19 +77,13 @@ export type { PlanReplayOptions, ReplayBound } from './replay/plan-options.ts'
 export type { ReadSplitOptions, ReadStats, ReplayFilter } from './replay/read-options.ts'
 export { readSplit, type SplitReader } from './replay/read-split.ts'
 export type { ReplayBatch } from './replay/replay-batch.ts'
-export type {
-  RangeOfPartition,
-  ReplaySource,
-  ReplaySourceSpec,
-  SourceBounds,
-  SourceCallOptions,
-  SourceChunk,
-  SourceRange,
-  SourceReadOptions,
-  SourceTopic,
-  SplitPoint,
-} from './replay/source.ts'
-export { type Column, type ColumnsMode, type ColumnType, type OutputSchema, parseFields } from './replay/sinks/columns.ts'
+export {
+  type Column,
+  type ColumnsMode,
+  type ColumnType,
+  type OutputSchema,
+  parseFields,
+} from './replay/sinks/columns.ts'
 export type { FileCompression, FileForm, FileFormat } from './replay/sinks/file-format.ts'
 export type {
   FileSink,
@@ -102,6 +96,18 @@ export type {
 } from './replay/sinks/sink.ts'
 export type { WrittenFile } from './replay/sinks/split-file.ts'
 export { type CopiedRecord, type CopyProducer, type TopicCopyOptions, topicCopy } from './replay/sinks/topic-copy.ts'
+export type {
+  RangeOfPartition,
+  ReplaySource,
+  ReplaySourceSpec,
+  SourceBounds,
+  SourceCallOptions,
+  SourceChunk,
+  SourceRange,
+  SourceReadOptions,
+  SourceTopic,
+  SplitPoint,
+} from './replay/source.ts'
 export {
   bufferDeserializer,
   type Deserializer,

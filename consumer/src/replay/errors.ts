@@ -40,10 +40,7 @@ export function rangeDeleted(split: ReplaySplit, fromOffset: number, logStartOff
 }
 
 /** UNKNOWN_TOPIC_ID: the topic of that name is not the one that was planned. */
-export function topicRecreated(
-  planned: ErrorPlace & { readonly topicId: string },
-  foundId: string,
-): StratalogError {
+export function topicRecreated(planned: ErrorPlace & { readonly topicId: string }, foundId: string): StratalogError {
   const { topic, topicId, partition } = planned
   return new StratalogError(
     'UNKNOWN_TOPIC_ID',

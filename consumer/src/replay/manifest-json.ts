@@ -91,7 +91,8 @@ function checkSplits(
   }
   for (const [key, { range }] of ranges) {
     const end = ends.get(key) ?? range.startOffset
-    if (end !== range.endOffset) throw wrong('splits', `${end} as the end of ${key}`, `${range.endOffset}, its range's end`)
+    if (end !== range.endOffset)
+      throw wrong('splits', `${end} as the end of ${key}`, `${range.endOffset}, its range's end`)
   }
 }
 

@@ -62,7 +62,10 @@ describe('a manifest', () => {
     refused((copy) => Object.assign(copy, { splits: [{ ...PLAN.splits[0], id: 'x' }] }), 'splits[0].id')
     refused((copy) => Object.assign(copy, { splits: [{ ...PLAN.splits[0], endOffset: 10 }] }), 'splits[0].endOffset')
     refused((copy) => Object.assign(copy, { splits: [{ ...PLAN.splits[0], topicId: 'AB' }] }), 'splits[0].topicId')
-    refused((copy) => Object.assign(copy, { splits: [{ ...PLAN.splits[0], hosts: [{}] }] }), 'splits[0].hosts[0].brokerId')
+    refused(
+      (copy) => Object.assign(copy, { splits: [{ ...PLAN.splits[0], hosts: [{}] }] }),
+      'splits[0].hosts[0].brokerId',
+    )
     refused((copy) => Object.assign(copy, { id: '0'.repeat(32) }), 'id')
     const twice = [{ ...PLAN.topics[0]!, partitions: [...PLAN.topics[0]!.partitions, ...PLAN.topics[0]!.partitions] }]
     refused((copy) => Object.assign(copy, { topics: twice }), 'topics[0].partitions[2].partition')

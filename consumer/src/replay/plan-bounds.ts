@@ -142,7 +142,10 @@ export function boundOutOfRange(
 export function durationMs(text: string, field: string): number {
   const match = typeof text === 'string' ? DURATION.exec(text.trim()) : null
   if (match === null) {
-    throw invalidField(field, `${field} is ${JSON.stringify(text)}; it must be a number and ms, s, m, h, d or w: 7d, 1.5h`)
+    throw invalidField(
+      field,
+      `${field} is ${JSON.stringify(text)}; it must be a number and ms, s, m, h, d or w: 7d, 1.5h`,
+    )
   }
   return Math.round(Number(match[1]) * UNIT_MS[match[2]!]!)
 }
@@ -155,7 +158,10 @@ function checkedOffset(offset: number, field: string): number {
 function checkedInstant(instant: number | Date, field: string): number {
   const timestampMs = instant instanceof Date ? instant.getTime() : instant
   if (Number.isSafeInteger(timestampMs) && timestampMs >= 0) return timestampMs
-  throw invalidField(`${field}.timestamp`, `${field}.timestamp is ${String(instant)}; it must be a Date or ms since 1970`)
+  throw invalidField(
+    `${field}.timestamp`,
+    `${field}.timestamp is ${String(instant)}; it must be a Date or ms since 1970`,
+  )
 }
 
 function iso(timestampMs: number): string {

@@ -56,24 +56,57 @@ async function ranges(options: Partial<PlanReplayOptions>): Promise<(readonly [n
 
 describe('the bounds of a replay', () => {
   it('are every kind of place', async () => {
-    assert.deepEqual(await ranges({}), [[100, 300], [0, 50]])
-    assert.deepEqual(await ranges({ from: 'latest' }), [[300, 300], [50, 50]])
+    assert.deepEqual(await ranges({}), [
+      [100, 300],
+      [0, 50],
+    ])
+    assert.deepEqual(await ranges({ from: 'latest' }), [
+      [300, 300],
+      [50, 50],
+    ])
     assert.deepEqual(await ranges({ partitions: [0], from: { offset: 120 }, to: { offset: 130 } }), [[120, 130]])
     const offsets = { t: { 0: 200, 1: 7 } }
-    assert.deepEqual(await ranges({ from: { offsets } }), [[200, 300], [7, 50]])
+    assert.deepEqual(await ranges({ from: { offsets } }), [
+      [200, 300],
+      [7, 50],
+    ])
     const time = { from: { timestamp: 1_060_000 }, to: { timestamp: new Date(1_080_500) } }
-    assert.deepEqual(await ranges(time), [[160, 181], [10, 31]])
-    assert.deepEqual(await ranges({ from: { group: 'g' } }), [[150, 300], [0, 50]])
+    assert.deepEqual(await ranges(time), [
+      [160, 181],
+      [10, 31],
+    ])
+    assert.deepEqual(await ranges({ from: { group: 'g' } }), [
+      [150, 300],
+      [0, 50],
+    ])
     assert.deepEqual(await ranges({ partitions: [0], to: { group: 'g' } }), [[100, 150]])
   })
 
   it('may be times before the first record and after the last one', async () => {
-    assert.deepEqual(await ranges({ from: { timestamp: 5 } }), [[100, 300], [0, 50]])
-    assert.deepEqual(await ranges({ to: { timestamp: 5 } }), [[100, 100], [0, 0]])
-    assert.deepEqual(await ranges({ from: { timestamp: 9e12 } }), [[300, 300], [50, 50]])
-    assert.deepEqual(await ranges({ to: { timestamp: 9e12 } }), [[100, 300], [0, 50]])
-    assert.deepEqual(await ranges({ from: { ago: '7d' } }), [[300, 300], [50, 50]])
-    assert.deepEqual(await ranges({ from: { ago: '5000w' } }), [[100, 300], [0, 50]])
+    assert.deepEqual(await ranges({ from: { timestamp: 5 } }), [
+      [100, 300],
+      [0, 50],
+    ])
+    assert.deepEqual(await ranges({ to: { timestamp: 5 } }), [
+      [100, 100],
+      [0, 0],
+    ])
+    assert.deepEqual(await ranges({ from: { timestamp: 9e12 } }), [
+      [300, 300],
+      [50, 50],
+    ])
+    assert.deepEqual(await ranges({ to: { timestamp: 9e12 } }), [
+      [100, 300],
+      [0, 50],
+    ])
+    assert.deepEqual(await ranges({ from: { ago: '7d' } }), [
+      [300, 300],
+      [50, 50],
+    ])
+    assert.deepEqual(await ranges({ from: { ago: '5000w' } }), [
+      [100, 300],
+      [0, 50],
+    ])
   })
 
   it('make an empty plan when nothing lies between them', async () => {
@@ -116,7 +149,9 @@ describe('the bounds of a replay', () => {
       message: /from is offset 5 of t-0, which has 100 to 300: retention has removed/,
       metadata: { field: 'from', asked: '5', logStartOffset: '100', visibleEnd: '300' },
     })
-    await assert.rejects(ranges({ partitions: [0], to: { offset: 301 } }), { message: /to is offset 301.*ends before it/ })
+    await assert.rejects(ranges({ partitions: [0], to: { offset: 301 } }), {
+      message: /to is offset 301.*ends before it/,
+    })
     assert.deepEqual(await ranges({ ...below, onOutOfRange: 'clamp' }), [[100, 300]])
     assert.deepEqual(await ranges({ partitions: [0], to: { offset: 20 }, onOutOfRange: 'clamp' }), [[100, 100]])
   })

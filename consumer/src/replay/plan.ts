@@ -182,7 +182,11 @@ async function cutRanges(
   })
 }
 
-function toSplit({ topic, topicId, partition }: RangeOfPartition, piece: CutRange, { hosts }: SourceRange): ReplaySplit {
+function toSplit(
+  { topic, topicId, partition }: RangeOfPartition,
+  piece: CutRange,
+  { hosts }: SourceRange,
+): ReplaySplit {
   const { startOffset, endOffset, bytes, leaderEpoch } = piece
   const id = splitId(topic, partition, startOffset, endOffset)
   return { id, topic, topicId, partition, startOffset, endOffset, bytes, leaderEpoch, hosts }

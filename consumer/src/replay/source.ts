@@ -114,11 +114,7 @@ export interface ReplaySource extends AsyncDisposable {
     options?: SourceCallOptions,
   ): Promise<(number | null)[]>
   /** Where a range may be cut, about every `targetBytes`. Errors: UNKNOWN_TOPIC_ID when the topic is another one now. */
-  range(
-    range: RangeOfPartition,
-    targetBytes: number,
-    options?: SourceCallOptions,
-  ): Promise<SourceRange>
+  range(range: RangeOfPartition, targetBytes: number, options?: SourceCallOptions): Promise<SourceRange>
   /**
    * The batches of `[fromOffset, split.endOffset)` in order, until `nextOffset` has reached the end. Batches have their
    * whole bytes and a CRC that matches; offsets never go back. Goes on over changes of leader.

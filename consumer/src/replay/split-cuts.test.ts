@@ -18,7 +18,10 @@ test('pieces cover the range, begin at points, and are about equal', () => {
       })
       const pieces = cutRange(startOffset, offset, all, targetBytes)
       const total = all.reduce((sum, { bytes }) => sum + bytes, 0)
-      assert.equal(pieces.reduce((sum, { bytes }) => sum + bytes, 0), total)
+      assert.equal(
+        pieces.reduce((sum, { bytes }) => sum + bytes, 0),
+        total,
+      )
       assert.ok(pieces.length <= Math.max(1, Math.round(total / targetBytes)))
       let next = startOffset
       for (const piece of pieces) {
@@ -30,7 +33,8 @@ test('pieces cover the range, begin at points, and are about equal', () => {
       assert.equal(next, offset)
       // No point is larger than 100 bytes, so a piece is off by about that much.
       const ideal = total / Math.max(1, Math.round(total / targetBytes))
-      for (const { bytes } of pieces) if (ideal > 200) assert.ok(Math.abs(bytes - ideal) <= 200, `${bytes} for ${ideal}`)
+      for (const { bytes } of pieces)
+        if (ideal > 200) assert.ok(Math.abs(bytes - ideal) <= 200, `${bytes} for ${ideal}`)
     }),
   )
 })

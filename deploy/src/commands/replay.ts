@@ -98,7 +98,11 @@ function withReadOptions(command: Command): void {
     .option('--data <dir>', "a broker's data folder instead of a cluster; it is only read, a broker may be running")
     .option('--unsafe-to-log-end', 'with --data: read to the end of the files, also what may not be committed')
     .addOption(new Option('--read-from <replica>', 'which replicas are asked').choices(['leader', 'any']))
-    .option('--parallel <number>', 'pieces that are read at once (default: the cores, at most 8)', integerArgument(1, 64))
+    .option(
+      '--parallel <number>',
+      'pieces that are read at once (default: the cores, at most 8)',
+      integerArgument(1, 64),
+    )
     .option('--rate-limit <bytes>', 'bytes read per second, all together, such as 50MiB', byteCountArgument())
     .option('--skip-corrupt', 'pass over damaged batches and report them, instead of stopping')
     .option('--skip-deleted', 'pass over what was deleted since the plan and report it, instead of stopping')
@@ -110,7 +114,11 @@ function withFilterOptions(command: Command): void {
     .option('--key <text>', 'with this key; repeat for more', listArgument)
     .option('--key-match <regexp>', 'whose key matches')
     .option('--header <name[=value]>', 'with this header; repeat: all must be there', listArgument)
-    .option('--where <condition>', 'whose JSON value meets it: FIELD=VALUE, also != < <= > >= ~; repeat: all', listArgument)
+    .option(
+      '--where <condition>',
+      'whose JSON value meets it: FIELD=VALUE, also != < <= > >= ~; repeat: all',
+      listArgument,
+    )
     .option('--after <time>', 'with a timestamp of this or later')
     .option('--before <time>', 'with a timestamp before this')
 }
@@ -120,14 +128,19 @@ function withOutputOptions(command: Command): void {
     .optionsGroup('Into what:')
     .option('--out <dir>', 'a folder, empty or to be made')
     .addOption(
-      new Option('--format <format>', 'form of the files').choices(['ndjson', 'csv', 'parquet', 'arrow']).default('ndjson'),
+      new Option('--format <format>', 'form of the files')
+        .choices(['ndjson', 'csv', 'parquet', 'arrow'])
+        .default('ndjson'),
     )
     .addOption(
       new Option('--columns <kind>', 'columns: json = the fields of JSON values, text, raw = bytes')
         .choices(['auto', 'raw', 'text', 'json'])
         .default('auto'),
     )
-    .option('--fields <name:type,...>', 'the fields, instead of looking; types: boolean int32 int64 double string json timestamp')
+    .option(
+      '--fields <name:type,...>',
+      'the fields, instead of looking; types: boolean int32 int64 double string json timestamp',
+    )
     .option('--no-place', 'without the columns _partition, _offset, _timestamp, _key and _headers')
     .addOption(
       new Option('--compress <codec>', 'compression (default: zstd for parquet, else none)').choices([

@@ -36,9 +36,14 @@ export function renderPlan(manifest: ReplayManifest): string {
 export function renderSummary(summary: ReplaySummary): string {
   const rows = summary.partitions.map((each) => [
     ...[each.topic, String(each.partition)],
-    ...[each.startOffset, each.endOffset, each.recordCount, each.filteredCount, each.rejectedCount, each.missingCount].map(
-      formatCount,
-    ),
+    ...[
+      each.startOffset,
+      each.endOffset,
+      each.recordCount,
+      each.filteredCount,
+      each.rejectedCount,
+      each.missingCount,
+    ].map(formatCount),
     formatBytes(each.readBytes),
   ])
   const columns = [
@@ -57,7 +62,8 @@ export function renderSummary(summary: ReplaySummary): string {
 
 function sentences(summary: ReplaySummary): string[] {
   const { recordCount, readBytes, durationMs, files, fileBytes, rejectedCount, rejects, gaps } = summary
-  const resumed = summary.resumedSplitCount === 0 ? '' : `, ${summary.resumedSplitCount} of ${summary.splitCount} pieces earlier`
+  const resumed =
+    summary.resumedSplitCount === 0 ? '' : `, ${summary.resumedSplitCount} of ${summary.splitCount} pieces earlier`
   const rate = summary.resumedSplitCount === 0 ? ` (${formatRate(recordCount, readBytes, durationMs)})` : ''
   const lines = [
     `replayed ${formatCount(recordCount)} records, ${formatBytes(readBytes)} in ${formatDuration(durationMs)}${rate}${resumed}`,

@@ -19,7 +19,12 @@ import { parseRecordPosition } from '../input/record-position.ts'
 export type ReplayTarget =
   | { readonly kind: 'files'; readonly dir: string }
   | { readonly kind: 'stdout' }
-  | { readonly kind: 'topic'; readonly topic: string; readonly partitionCount: number | null; readonly checkpointDir: string | null }
+  | {
+      readonly kind: 'topic'
+      readonly topic: string
+      readonly partitionCount: number | null
+      readonly checkpointDir: string | null
+    }
 
 /** See the file's header. */
 export interface ReplayRequest {
@@ -36,13 +41,29 @@ export function planReplayRequest(topics: readonly string[], options: ReplayComm
   const { plan, from, to, splits, splitSize, resume, data } = options
   const target = targetOf(options)
   const fromPlan = plan !== undefined
-  refuse(topics.length === 0 && !fromPlan && resume !== true, 'no topic is named', 'say what to read, such as: replay orders')
-  refuse(fromPlan && (topics.length > 0 || from !== undefined || to !== undefined), '--plan says what to read', 'leave out topics, --from and --to')
+  refuse(
+    topics.length === 0 && !fromPlan && resume !== true,
+    'no topic is named',
+    'say what to read, such as: replay orders',
+  )
+  refuse(
+    fromPlan && (topics.length > 0 || from !== undefined || to !== undefined),
+    '--plan says what to read',
+    'leave out topics, --from and --to',
+  )
   refuse(new Set(topics).size < topics.length, 'a topic is named twice', 'name each once')
-  refuse(splits !== undefined && splitSize !== undefined, '--splits and --split-size contradict each other', 'leave one of them out')
+  refuse(
+    splits !== undefined && splitSize !== undefined,
+    '--splits and --split-size contradict each other',
+    'leave one of them out',
+  )
   refuse(data === undefined && options.unsafeToLogEnd === true, '--unsafe-to-log-end is for folders', 'add --data DIR')
   refuse(data !== undefined && options.readFrom !== undefined, '--read-from is for clusters', 'leave it or --data out')
-  refuse(data !== undefined && options.bootstrap !== undefined && target.kind !== 'topic', '--data and --bootstrap contradict each other', 'leave one of them out')
+  refuse(
+    data !== undefined && options.bootstrap !== undefined && target.kind !== 'topic',
+    '--data and --bootstrap contradict each other',
+    'leave one of them out',
+  )
   return {
     topics,
     from: boundOf('--from', from ?? 'earliest'),
@@ -72,7 +93,11 @@ export function boundOf(option: string, text: string): ReplayBound {
 function targetOf({ out, into, partitions, checkpoint, resume, format, dryRun }: ReplayCommandOptions): ReplayTarget {
   refuse(out !== undefined && into !== undefined, '--out and --into contradict each other', 'leave one of them out')
   if (into !== undefined) {
-    refuse(resume === true && checkpoint === undefined, '--resume with --into needs --checkpoint', 'add --checkpoint DIR')
+    refuse(
+      resume === true && checkpoint === undefined,
+      '--resume with --into needs --checkpoint',
+      'add --checkpoint DIR',
+    )
     return { kind: 'topic', topic: into, partitionCount: partitions ?? null, checkpointDir: checkpoint ?? null }
   }
   refuse(partitions !== undefined, '--partitions is for --into', 'add --into TOPIC')
@@ -114,7 +139,8 @@ function headerCondition(text: string): { name: string; value?: string } {
 
 function timeOf(option: string, text: string): number {
   const position = parseRecordPosition(option, text.startsWith('@') ? text : `@${text}`)
-  if (position.kind !== 'timestamp') throw usageError(`${option} ${JSON.stringify(text)} is not a time`, 'use ISO 8601 or ms since 1970')
+  if (position.kind !== 'timestamp')
+    throw usageError(`${option} ${JSON.stringify(text)} is not a time`, 'use ISO 8601 or ms since 1970')
   return position.timestampMs
 }
 

@@ -212,5 +212,10 @@ function interrupted(recordCount: number, request: ReplayRequest): CommandError 
     checkpointDirOf(request) === null
       ? 'begin anew; with --out, or with --into and --checkpoint, a replay can be resumed'
       : 'go on with the same command and --resume'
-  return new CommandError('INTERRUPTED', `stopped after ${formatCount(recordCount)} records`, hint, EXIT_STATUS.interrupted)
+  return new CommandError(
+    'INTERRUPTED',
+    `stopped after ${formatCount(recordCount)} records`,
+    hint,
+    EXIT_STATUS.interrupted,
+  )
 }

@@ -20,7 +20,13 @@ function manifestOf(topic: string, id = 'a'.repeat(32)): ReplayManifest {
     createdAtMs: 0,
     from: 'earliest',
     to: 'latest',
-    topics: [{ topic, topicId: '00'.repeat(16), partitions: [{ partition: 0, startOffset: 0, endOffset: 9, leaderEpochs: [], bytes: 9 }] }],
+    topics: [
+      {
+        topic,
+        topicId: '00'.repeat(16),
+        partitions: [{ partition: 0, startOffset: 0, endOffset: 9, leaderEpochs: [], bytes: 9 }],
+      },
+    ],
     splits: [splitOf(topic, 0, 0, 5), splitOf(topic, 0, 5, 9)],
   }
 }
@@ -32,7 +38,12 @@ function entry(index: number): JournalEntry {
 
 function begun(files: FakeFiles): { folder: OutputFolder; header: Parameters<OutputFolder['begin']>[0] } {
   const folder = new OutputFolder(files, 'out')
-  const header = { manifest: manifestOf('t'), asked: { format: 'csv', request: { from: '7d' } }, resolved: null, startedAtMs: 4 }
+  const header = {
+    manifest: manifestOf('t'),
+    asked: { format: 'csv', request: { from: '7d' } },
+    resolved: null,
+    startedAtMs: 4,
+  }
   assert.equal(folder.find(false), null)
   folder.begin(header)
   return { folder, header }
@@ -62,7 +73,10 @@ test('a line that was cut is taken back, at every byte, and the journal goes on 
   for (let end = whole.length; end < longer.length; end++) {
     files.put(PATH, longer.subarray(0, end))
     const loaded = Journal.load(files, 'out')
-    assert.deepEqual(loaded?.entries.map(({ splitId }) => splitId), [entry(0).splitId])
+    assert.deepEqual(
+      loaded?.entries.map(({ splitId }) => splitId),
+      [entry(0).splitId],
+    )
     loaded?.journal.append(entry(1))
     assert.ok(files.read(PATH).equals(longer), `cut at ${end}`)
   }
@@ -113,7 +127,10 @@ test('a file that the checkpoint names must be there as it was', () => {
   const files = new FakeFiles()
   const { folder } = begun(files)
   folder.append({ ...entry(0), file: { path: 'topic=t/part=0/a.csv', bytes: 3, sha256: '' } })
-  assert.throws(() => new OutputFolder(files, 'out').find(true), { code: 'CHECKPOINT_DAMAGED', message: /a.csv: .* gone/ })
+  assert.throws(() => new OutputFolder(files, 'out').find(true), {
+    code: 'CHECKPOINT_DAMAGED',
+    message: /a.csv: .* gone/,
+  })
   files.put('out/topic=t/part=0/a.csv', 'four')
   assert.throws(() => new OutputFolder(files, 'out').find(true), { code: 'CHECKPOINT_DAMAGED', message: /4 bytes, 3/ })
   files.put('out/topic=t/part=0/a.csv', 'ok\n')

@@ -1,18 +1,25 @@
 /** The small parts of the engine that are functions of what they are given. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { StratalogError } from '@stratalog/proto'
 import { splitOf } from '../test/memory-source.ts'
 import { OrderedChunks } from './ordered-chunks.ts'
 import { ProgressMeter } from './progress.ts'
 import { createRateLimit, RateLimiter } from './rate-limiter.ts'
 import { orderSplits } from './split-order.ts'
 import { fromPlainError, NO_COUNTS, type SplitResult, toPlainError } from './thread-messages.ts'
-import { StratalogError } from '@stratalog/proto'
 
 test('partitions take turns, each in order of offset, whatever the order given', () => {
-  const splits = [splitOf('t', 0, 0, 5), splitOf('t', 0, 5, 9), splitOf('t', 1, 0, 4), splitOf('u', 0, 0, 1), splitOf('t', 0, 9, 12)]
+  const splits = [
+    splitOf('t', 0, 0, 5),
+    splitOf('t', 0, 5, 9),
+    splitOf('t', 1, 0, 4),
+    splitOf('u', 0, 0, 1),
+    splitOf('t', 0, 9, 12),
+  ]
   const ids = ['t/0 0', 't/1 0', 'u/0 0', 't/0 5', 't/0 9']
-  const named = (order: typeof splits): string[] => order.map((split) => `${split.topic}/${split.partition} ${split.startOffset}`)
+  const named = (order: typeof splits): string[] =>
+    order.map((split) => `${split.topic}/${split.partition} ${split.startOffset}`)
   assert.deepEqual(named(orderSplits(splits)), ids)
   assert.deepEqual(named(orderSplits([splits[4]!, ...splits.slice(0, 4)])), ids)
   assert.deepEqual(orderSplits([]), [])
@@ -41,7 +48,14 @@ test('progress counts what is done and under way, with rates of late and the tim
   meter.progress(splits[2]!.id, counts(50), 100)
   const now = meter.at(2_000)
   assert.deepEqual(
-    [now.doneOffsetCount, now.recordCount, now.recordsPerSecond, now.bytesPerSecond, now.timeLeftMs, now.doneSplitCount],
+    [
+      now.doneOffsetCount,
+      now.recordCount,
+      now.recordsPerSecond,
+      now.bytesPerSecond,
+      now.timeLeftMs,
+      now.doneSplitCount,
+    ],
     [250, 250, 150, 1_500, (250 / 150) * 1_000, 1],
   )
   assert.equal(now.active.length, 2)
@@ -79,10 +93,26 @@ test('chunks come out in the order of the splits, each giving its credit back wh
 })
 
 test('errors cross between threads with all that they say', () => {
-  const error = new StratalogError('OUTPUT_FAILED', 'full', { topic: 't', partition: 3, metadata: { path: 'p' }, hint: 'h' })
+  const error = new StratalogError('OUTPUT_FAILED', 'full', {
+    topic: 't',
+    partition: 3,
+    metadata: { path: 'p' },
+    hint: 'h',
+  })
   const copy = fromPlainError(structuredClone(toPlainError(error)))
   assert.ok(copy instanceof StratalogError)
   const { code, message, topic, partition, metadata, hint, stack } = copy
-  assert.deepEqual({ code, message, topic, partition, metadata, hint, stack }, { code: 'OUTPUT_FAILED', message: 'full', topic: 't', partition: 3, metadata: { path: 'p' }, hint: 'h', stack: error.stack })
+  assert.deepEqual(
+    { code, message, topic, partition, metadata, hint, stack },
+    {
+      code: 'OUTPUT_FAILED',
+      message: 'full',
+      topic: 't',
+      partition: 3,
+      metadata: { path: 'p' },
+      hint: 'h',
+      stack: error.stack,
+    },
+  )
   assert.equal(fromPlainError(toPlainError(new RangeError('x'))).message, 'x')
 })

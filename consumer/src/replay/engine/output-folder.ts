@@ -129,7 +129,12 @@ export class OutputFolder {
  *
  * Errors: CHECKPOINT_MISMATCH saying what differs.
  */
-export function checkSameReplay(folder: string, found: JournalHeader, manifest: ReplayManifest | null, asked: unknown): void {
+export function checkSameReplay(
+  folder: string,
+  found: JournalHeader,
+  manifest: ReplayManifest | null,
+  asked: unknown,
+): void {
   const mismatch = (message: string): StratalogError =>
     new StratalogError('CHECKPOINT_MISMATCH', `the checkpoint in ${folder} is of another replay: ${message}`, {
       metadata: { path: folder },
@@ -143,7 +148,9 @@ export function checkSameReplay(folder: string, found: JournalHeader, manifest: 
   const now = JSON.parse(JSON.stringify(asked)) as Readonly<Record<string, unknown>>
   for (const name of new Set([...Object.keys(then), ...Object.keys(now)])) {
     if (isDeepStrictEqual(then[name], now[name])) continue
-    throw mismatch(`${name} was ${JSON.stringify(then[name]) ?? 'not given'}, and is ${JSON.stringify(now[name]) ?? 'not given'}`)
+    throw mismatch(
+      `${name} was ${JSON.stringify(then[name]) ?? 'not given'}, and is ${JSON.stringify(now[name]) ?? 'not given'}`,
+    )
   }
 }
 

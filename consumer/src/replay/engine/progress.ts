@@ -75,7 +75,12 @@ export class ProgressMeter {
       counts = addCounts(counts, each)
       doneOffsetCount += position - (this.#splits.get(splitId)?.startOffset ?? position)
     }
-    const rates = this.#rates({ atMs: nowMs, offsetCount: doneOffsetCount, recordCount: counts.recordCount, bytes: counts.readBytes })
+    const rates = this.#rates({
+      atMs: nowMs,
+      offsetCount: doneOffsetCount,
+      recordCount: counts.recordCount,
+      bytes: counts.readBytes,
+    })
     const leftCount = this.#plannedOffsetCount - doneOffsetCount
     return {
       ...counts,

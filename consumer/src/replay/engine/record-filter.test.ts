@@ -1,7 +1,7 @@
 /** Which records a filter takes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { record, type RecordParts } from '../test/sink-records.ts'
+import { type RecordParts, record } from '../test/sink-records.ts'
 import { parseWhere, type RecordFilter, toReplayFilter } from './record-filter.ts'
 
 function takes(filter: RecordFilter, parts: RecordParts): boolean {
@@ -39,10 +39,35 @@ test('headers by name and value, all of them', () => {
 test('conditions on JSON values', () => {
   const value = '{"n":5,"s":"x=1","b":true,"z":null,"o":{"p":["q",{"r":7}]},"big":12345678901234567890}'
   const meets = (...conditions: string[]): boolean => takes({ where: conditions.map(parseWhere) }, { value })
-  for (const condition of ['n=5', 'n>4', 'n>=5', 'n<=5', 'n<6', 'n!=4', 's=x=1', 's~^x', 'b=true', 'z=null', 'o.p.1.r=7', 'o.p.0=q', ' n = 5 ']) {
+  for (const condition of [
+    'n=5',
+    'n>4',
+    'n>=5',
+    'n<=5',
+    'n<6',
+    'n!=4',
+    's=x=1',
+    's~^x',
+    'b=true',
+    'z=null',
+    'o.p.1.r=7',
+    'o.p.0=q',
+    ' n = 5 ',
+  ]) {
     assert.ok(meets(condition), condition)
   }
-  for (const condition of ['n=6', 'n="5"', 'n>5', 's>5', 'b=false', 'missing=1', 'missing!=1', 'o.p.2=1', 's~^y', 'toString=1']) {
+  for (const condition of [
+    'n=6',
+    'n="5"',
+    'n>5',
+    's>5',
+    'b=false',
+    'missing=1',
+    'missing!=1',
+    'o.p.2=1',
+    's~^y',
+    'toString=1',
+  ]) {
     assert.ok(!meets(condition), condition)
   }
   assert.ok(!meets('n=5', 'n=6'))

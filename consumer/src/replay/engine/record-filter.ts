@@ -103,7 +103,9 @@ function headerTest(conditions: readonly HeaderCondition[]): Test | null {
   if (conditions.length === 0) return null
   return ({ headers }) =>
     conditions.every(({ name, value }) =>
-      headers.some((header) => header.key === name && (value === undefined || header.value?.toString('utf8') === value)),
+      headers.some(
+        (header) => header.key === name && (value === undefined || header.value?.toString('utf8') === value),
+      ),
     )
 }
 

@@ -4,8 +4,8 @@ import { checkedChoice, checkedInteger, invalidOption, type NumberRange } from '
 import type { ReplayGap } from '../gap.ts'
 import type { ReplayManifest } from '../manifest.ts'
 import type { PlanReplayOptions } from '../plan-options.ts'
-import type { ReplaySource } from '../source.ts'
 import type { ReplaySink } from '../sinks/sink.ts'
+import type { ReplaySource } from '../source.ts'
 import type { ReplayProgress } from './progress.ts'
 import type { RecordFilter } from './record-filter.ts'
 
@@ -68,7 +68,8 @@ export function resolveReplayOptions(options: ReplayOptions): ResolvedReplayOpti
   if (manifest === undefined && plan === undefined && resume !== true) {
     throw invalidOption('manifest', manifest, 'what planReplay gives, unless there is a plan or a replay to resume')
   }
-  if (manifest !== undefined && plan !== undefined) throw invalidOption('plan', plan, 'left out where a manifest is given')
+  if (manifest !== undefined && plan !== undefined)
+    throw invalidOption('plan', plan, 'left out where a manifest is given')
   const threads: NumberRange = { default: Math.min(availableParallelism(), DEFAULT_PARALLELISM_MAX), min: 1, max: 64 }
   return {
     parallelism: checkedInteger('parallelism', options.parallelism, threads),

@@ -71,7 +71,8 @@ class ReplayRun {
       meter.resumed(entry.splitId, countsOf(entry))
     }
     const resumedSplitCount = this.#results.size
-    if (sink.kind === 'records') await sink.open?.({ manifest, isResumed: found !== null, doneSplits: doneSplits(found) })
+    if (sink.kind === 'records')
+      await sink.open?.({ manifest, isResumed: found !== null, doneSplits: doneSplits(found) })
     const left = orderSplits(manifest.splits).filter(({ id }) => !this.#results.has(id))
     const tell = (): void => onProgress?.(meter.at(performance.now()))
     const timer = setInterval(tell, this.#resolved.progressIntervalMs)
@@ -97,7 +98,10 @@ class ReplayRun {
     if (manifest !== undefined) return manifest
     if (found !== null) return found.header.manifest
     if (plan !== undefined) return await planReplay(source, { ...plan, signal: plan.signal ?? signal })
-    throw new StratalogError('INVALID_REQUEST', 'there is no checkpoint to resume from, and no manifest or plan was given')
+    throw new StratalogError(
+      'INVALID_REQUEST',
+      'there is no checkpoint to resume from, and no manifest or plan was given',
+    )
   }
 
   /** Checks or begins the checkpoint, and settles the form of the output. */
@@ -210,10 +214,7 @@ class ReplayRun {
   }
 }
 
-function consumerOf(
-  sink: ReplaySink,
-  finish: (result: SplitResult, sinkState?: unknown) => void,
-): ChunkConsumer {
+function consumerOf(sink: ReplaySink, finish: (result: SplitResult, sinkState?: unknown) => void): ChunkConsumer {
   if (sink.kind === 'text') return { take: (_, bytes) => sink.write(bytes), finish: (_, result) => finish(result) }
   if (sink.kind !== 'records') throw new InvariantError(`a ${sink.kind} sink takes no chunks`)
   return {
@@ -233,9 +234,14 @@ function formAsked({ format, compression, columns, fields, place }: FormOptions)
 }
 
 function checkIsText({ format, compression }: FileForm): void {
-  if ((format === 'ndjson' || format === 'csv') && compression !== 'snappy') return
-  throw new StratalogError('UNSUPPORTED_FORMAT', `${format} needs files: a stream can be ndjson or csv`, {
-    hint: 'Give an output folder.',
+  if (format !== 'ndjson' && format !== 'csv') {
+    throw new StratalogError('UNSUPPORTED_FORMAT', `${format} needs files: a stream can be ndjson or csv`, {
+      hint: 'Give an output folder.',
+    })
+  }
+  if (compression === 'none') return
+  throw new StratalogError('UNSUPPORTED_FORMAT', 'a stream is not compressed here', {
+    hint: `Give an output folder, or compress the stream behind it, with ${compression} for instance.`,
   })
 }
 

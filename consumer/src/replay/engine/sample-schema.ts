@@ -6,12 +6,12 @@ import { isUtf8 } from 'node:buffer'
 import type { ReplayManifest, ReplaySplit } from '../manifest.ts'
 import type { ReplayFilter } from '../read-options.ts'
 import { readSplit } from '../read-split.ts'
-import type { ReplaySource } from '../source.ts'
-import { checkSchema, type ColumnsMode, type OutputSchema } from '../sinks/columns.ts'
-import { checkForm, COMPRESSIONS, type FileForm } from '../sinks/file-format.ts'
+import { type ColumnsMode, checkSchema, type OutputSchema } from '../sinks/columns.ts'
+import { COMPRESSIONS, checkForm, type FileForm } from '../sinks/file-format.ts'
 import { parseJsonExact } from '../sinks/json-value.ts'
 import { SchemaInference } from '../sinks/schema-inference.ts'
 import type { FormOptions } from '../sinks/sink.ts'
+import type { ReplaySource } from '../source.ts'
 
 const SPLITS_MAX = 64
 const RECORDS_MAX = 16_384

@@ -9,12 +9,13 @@ import type { LogRecord } from '@stratalog/proto/records'
 import type { ReplaySplit } from '../manifest.ts'
 import type { ReplayBatch } from '../replay-batch.ts'
 import type { ByteTarget } from '../sinks/byte-target.ts'
-import { type EncoderFactory, endingOf, type FileForm } from '../sinks/file-format.ts'
+import { type EncoderFactory, endingOf, type FileForm, textCompressionOf } from '../sinks/file-format.ts'
 import { rejectFilePath, splitFilePath } from '../sinks/file-names.ts'
 import type { OutputFiles } from '../sinks/output-files.ts'
 import type { RecordEncoder } from '../sinks/record-encoder.ts'
 import { RejectFile } from '../sinks/reject-file.ts'
 import { SplitFile, type WrittenFile } from '../sinks/split-file.ts'
+import { StreamCompressor } from '../sinks/stream-compressor.ts'
 
 /** What a finished split left. */
 export interface FinishedOutput {
@@ -38,6 +39,7 @@ export interface SplitOutput {
 export class FileOutput implements SplitOutput {
   readonly #file: SplitFile
   readonly #rejects: RejectFile
+  readonly #compressor: StreamCompressor | null
   readonly #encoder: RecordEncoder
   recordCount = 0
   rejectedCount = 0
@@ -53,25 +55,30 @@ export class FileOutput implements SplitOutput {
   constructor(files: OutputFiles, folder: string, form: FileForm, makeEncoder: EncoderFactory, split: ReplaySplit) {
     this.#file = new SplitFile(files, folder, splitFilePath(split, endingOf(form)))
     this.#rejects = new RejectFile(files, folder, rejectFilePath(split), split)
-    this.#encoder = makeEncoder(this.#file, split, true)
+    const compression = textCompressionOf(form)
+    this.#compressor = compression === null ? null : new StreamCompressor(this.#file, compression)
+    this.#encoder = makeEncoder(this.#compressor ?? this.#file, split, true)
   }
 
-  take(batch: ReplayBatch): null {
+  take(batch: ReplayBatch): Promise<void> | null {
     batch.forEach(this.#visit)
-    return null
+    return this.#compressor === null ? null : this.#compressor.room()
   }
 
-  finish(): Promise<FinishedOutput> {
+  async finish(): Promise<FinishedOutput> {
     const rejects = this.#rejects.commit()
     if (this.recordCount === 0) {
+      this.#compressor?.destroy()
       this.#file.discard()
-      return Promise.resolve({ file: null, rejects })
+      return { file: null, rejects }
     }
     this.#encoder.finish()
-    return Promise.resolve({ file: this.#file.commit(), rejects })
+    await this.#compressor?.end()
+    return { file: this.#file.commit(), rejects }
   }
 
   discard(): void {
+    this.#compressor?.destroy()
     this.#file.discard()
     this.#rejects.discard()
   }
@@ -150,7 +157,9 @@ export class ModuleOutput implements SplitOutput {
   async #take(batch: ReplayBatch): Promise<void> {
     // Counted here: the application may walk a batch in part, or not at all.
     let recordCount = 0
-    batch.forEach(() => recordCount++)
+    batch.forEach(() => {
+      recordCount++
+    })
     await this.#handler.batch(batch)
     this.recordCount += recordCount
   }

@@ -116,7 +116,10 @@ test('chunks wait for credit, and go on when they are taken', async () => {
   const records = messages.flatMap((message) =>
     message.type === 'chunk' ? [...unpackRecords(Buffer.from(message.bytes))] : [],
   )
-  assert.deepEqual(records.map(({ offset }) => offset), [0, 1, 2, 3, 4, 5])
+  assert.deepEqual(
+    records.map(({ offset }) => offset),
+    [0, 1, 2, 3, 4, 5],
+  )
 })
 
 test('a stream ends with the first record that does not fit', async () => {

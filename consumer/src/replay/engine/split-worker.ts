@@ -7,10 +7,10 @@ import { invariant, StratalogError } from '@stratalog/proto'
 import type { LogRecord } from '@stratalog/proto/records'
 import type { ReplaySplit } from '../manifest.ts'
 import { openReplaySource } from '../open-source.ts'
-import type { ReplaySource } from '../source.ts'
 import { type EncoderFactory, encoderFactory } from '../sinks/file-format.ts'
 import { NODE_OUTPUT_FILES, type OutputFiles } from '../sinks/output-files.ts'
 import { PackedEncoder } from '../sinks/packed-records.ts'
+import type { ReplaySource } from '../source.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { toReplayFilter } from './record-filter.ts'
 import { runSplit } from './split-job.ts'
@@ -55,7 +55,9 @@ export class SplitWorker {
     this.#send = send
     this.#filter = toReplayFilter(setup.filter)
     this.#limiter = setup.rateLimit === null ? null : new RateLimiter(setup.rateLimit)
-    this.#credit = new ChunkCredit(CHUNK_CREDIT_BYTES, (bytes) => send({ type: 'chunk', splitId: this.#splitId, bytes }))
+    this.#credit = new ChunkCredit(CHUNK_CREDIT_BYTES, (bytes) =>
+      send({ type: 'chunk', splitId: this.#splitId, bytes }),
+    )
   }
 
   /** Opens the source and loads what the output needs. Errors: UNSUPPORTED_FORMAT, INVALID_REQUEST. */

@@ -2,9 +2,9 @@
 import { type ErrorName, isStratalogError, StratalogError } from '@stratalog/proto'
 import type { ReplayGap } from '../gap.ts'
 import type { ReplaySplit } from '../manifest.ts'
-import type { ReplaySourceSpec } from '../source.ts'
 import type { FileForm } from '../sinks/file-format.ts'
 import type { WrittenFile } from '../sinks/split-file.ts'
+import type { ReplaySourceSpec } from '../source.ts'
 import type { RateLimit } from './rate-limiter.ts'
 import type { RecordFilter } from './record-filter.ts'
 

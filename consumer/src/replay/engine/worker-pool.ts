@@ -117,24 +117,37 @@ export class WorkerPool {
     if (this.#isClosing) return
     switch (message.type) {
       case 'ready':
-        return this.#giveNext(thread)
+        this.#giveNext(thread)
+        break
       case 'progress':
-        return this.#listeners.progress(message.splitId, message.counts, message.position)
+        this.#listeners.progress(message.splitId, message.counts, message.position)
+        break
       case 'chunk': {
         const { buffer, byteOffset, byteLength } = message.bytes
         const taken = (): void => tell(thread, { type: 'credit', bytes: byteLength })
-        return this.#listeners.chunk(message.splitId, Buffer.from(buffer, byteOffset, byteLength), taken)
+        this.#listeners.chunk(message.splitId, Buffer.from(buffer, byteOffset, byteLength), taken)
+        break
       }
       case 'done':
-        thread.split = null
-        this.#listeners.done(message.result)
-        this.#leftCount--
-        if (this.#leftCount === 0) this.#resolve()
-        return this.#giveNext(thread)
+        this.#done(thread, message.result)
+        break
       case 'failed':
         thread.split = null
         this.#reject(fromPlainError(message.error))
     }
+  }
+
+  #done(thread: Thread, result: SplitResult): void {
+    thread.split = null
+    try {
+      this.#listeners.done(result)
+    } catch (error) {
+      this.#reject(error)
+      return
+    }
+    this.#leftCount--
+    if (this.#leftCount === 0) this.#resolve()
+    this.#giveNext(thread)
   }
 
   #giveNext(thread: Thread): void {

@@ -94,10 +94,14 @@ export class DataFolder {
       return (await readdir(topics)).filter((name) => PARTITION_FOLDER.test(name))
     } catch (error) {
       if (!isMissing(error)) throw error
-      throw new StratalogError('STORAGE_ERROR', `${this.path} is no data folder: it has no folder ${basename(topics)}`, {
-        cause: error,
-        hint: 'Name the folder that a broker was given as --data, or a copy of it.',
-      })
+      throw new StratalogError(
+        'STORAGE_ERROR',
+        `${this.path} is no data folder: it has no folder ${basename(topics)}`,
+        {
+          cause: error,
+          hint: 'Name the folder that a broker was given as --data, or a copy of it.',
+        },
+      )
     }
   }
 }

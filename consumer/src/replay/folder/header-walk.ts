@@ -97,7 +97,10 @@ export async function floorPosition(file: FileHandle, segment: SegmentFile, offs
 }
 
 /** Whether the batch at an index entry's position is the one that the entry means. */
-export async function isBatchEnd(file: FileHandle, [lastOffset, position]: readonly [number, number]): Promise<boolean> {
+export async function isBatchEnd(
+  file: FileHandle,
+  [lastOffset, position]: readonly [number, number],
+): Promise<boolean> {
   return position >= 0 && (await headerAt(file, position))?.lastOffset === lastOffset
 }
 

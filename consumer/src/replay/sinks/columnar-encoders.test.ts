@@ -18,14 +18,58 @@ const JSON_SCHEMA: OutputSchema = {
 const RAW: OutputSchema = { mode: 'raw', fields: [], place: true }
 
 const GIVEN = [
-  record({ offset: 10, timestamp: 1_700_000_000_123, key: 'k', value: '{"i":9223372036854775807,"n":-1,"d":0.1,"b":true,"s":"é","j":{"x":[1]},"t":5}' }),
+  record({
+    offset: 10,
+    timestamp: 1_700_000_000_123,
+    key: 'k',
+    value: '{"i":9223372036854775807,"n":-1,"d":0.1,"b":true,"s":"é","j":{"x":[1]},"t":5}',
+  }),
   record({ offset: 11, key: null, value: '{}', headers: [{ key: 'h', value: Buffer.from('v') }] }),
   record({ offset: 12, key: '', value: '{"i":-5,"s":"","b":false,"d":-0.0,"j":"text","t":"2026-01-31T00:00:00Z"}' }),
 ]
 const EXPECTED = [
-  { _partition: 3, _offset: 10n, _timestamp: 1_700_000_000_123, _key: 'k', _headers: null, i: 9223372036854775807n, n: -1, d: 0.1, b: true, s: 'é', j: { x: [1] }, t: 5 },
-  { _partition: 3, _offset: 11n, _timestamp: null, _key: null, _headers: [{ key: 'h', value: 'v' }], i: null, n: null, d: null, b: null, s: null, j: null, t: null },
-  { _partition: 3, _offset: 12n, _timestamp: null, _key: '', _headers: null, i: -5n, n: null, d: -0, b: false, s: '', j: 'text', t: Date.UTC(2026, 0, 31) },
+  {
+    _partition: 3,
+    _offset: 10n,
+    _timestamp: 1_700_000_000_123,
+    _key: 'k',
+    _headers: null,
+    i: 9223372036854775807n,
+    n: -1,
+    d: 0.1,
+    b: true,
+    s: 'é',
+    j: { x: [1] },
+    t: 5,
+  },
+  {
+    _partition: 3,
+    _offset: 11n,
+    _timestamp: null,
+    _key: null,
+    _headers: [{ key: 'h', value: 'v' }],
+    i: null,
+    n: null,
+    d: null,
+    b: null,
+    s: null,
+    j: null,
+    t: null,
+  },
+  {
+    _partition: 3,
+    _offset: 12n,
+    _timestamp: null,
+    _key: '',
+    _headers: null,
+    i: -5n,
+    n: null,
+    d: -0,
+    b: false,
+    s: '',
+    j: 'text',
+    t: Date.UTC(2026, 0, 31),
+  },
 ]
 
 async function parquet(schema: OutputSchema, records: Iterable<LogRecord>, codec: ParquetCodec = 'zstd') {
@@ -45,7 +89,8 @@ function plain(row: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => {
       if (value instanceof Date) return [name, value.getTime()]
-      if ((name === 'j' || name === '_headers') && typeof value === 'string') return [name, JSON.parse(value)]
+      // Arrow has JSON as text; the reader of Parquet gives the bytes of what it has no type for.
+      if ((name === 'j' || name === '_headers') && value) return [name, JSON.parse(Buffer.from(value).toString())]
       return [name, value ?? null]
     }),
   )
@@ -60,7 +105,9 @@ test('Parquet holds every type, and nulls', async () => {
 
 test('Parquet has raw bytes, several row groups, and leaves out what does not fit', async () => {
   const count = 300_000
-  const records = Array.from({ length: count }, (_, offset) => record({ offset, value: Buffer.from([0xff, offset & 0xff]) }))
+  const records = Array.from({ length: count }, (_, offset) =>
+    record({ offset, value: Buffer.from([0xff, offset & 0xff]) }),
+  )
   const { rows, metadata } = await parquet(RAW, records)
   assert.ok(metadata.row_groups.length > 1)
   assert.equal(rows.length, count)
@@ -84,7 +131,10 @@ test('Arrow holds every type, and nulls', async () => {
   for (const codec of ['none', 'zstd'] as const) {
     const { bytes } = encodeAll((target) => make(target, JSON_SCHEMA, 3, codec), GIVEN)
     const rows = tableFromIPC(new Uint8Array(bytes), { useBigInt: true }).toArray()
-    assert.deepEqual(rows.map((row) => plain(row)), EXPECTED)
+    assert.deepEqual(
+      rows.map((row) => plain(row)),
+      EXPECTED,
+    )
   }
 })
 

@@ -66,7 +66,8 @@ export function checkSchema(schema: OutputSchema): OutputSchema {
   const seen = new Set<string>()
   for (const { name, type } of columns) {
     if (typeof name !== 'string' || name === '') throw wrong('a column of the schema has no name')
-    if (!TYPES.includes(type)) throw wrong(`column ${name} has the type ${String(type)}; use one of ${TYPES.join(', ')}`)
+    if (!TYPES.includes(type))
+      throw wrong(`column ${name} has the type ${String(type)}; use one of ${TYPES.join(', ')}`)
     if (seen.has(name)) {
       throw wrong(`the schema has two columns ${name}; leave the columns of the place out, or name the fields yourself`)
     }

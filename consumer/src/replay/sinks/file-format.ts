@@ -1,13 +1,13 @@
 /** The forms of a file: which formats there are, with which compression, under which name, and who encodes them. */
 import { StratalogError } from '@stratalog/proto'
 import { loadArrow } from './arrow-encoder.ts'
-import { BlockCompressor } from './block-compressor.ts'
 import type { ByteTarget } from './byte-target.ts'
 import type { ColumnsMode, OutputSchema } from './columns.ts'
 import { CsvEncoder } from './csv-encoder.ts'
 import { NdjsonEncoder } from './ndjson-encoder.ts'
 import { loadParquet } from './parquet-encoder.ts'
 import type { RecordEncoder } from './record-encoder.ts'
+import type { TextCompression } from './stream-compressor.ts'
 
 /** Formats of files. */
 export type FileFormat = 'ndjson' | 'csv' | 'parquet' | 'arrow'
@@ -67,7 +67,13 @@ export function endingOf({ format, compression }: FileForm): string {
   return `.${format}${compressed}`
 }
 
-/** Loads what a form needs. Errors: UNSUPPORTED_FORMAT when its package is not installed. */
+/** How the text of a file is compressed, or null: the binary formats compress by themselves. */
+export function textCompressionOf({ format, compression }: FileForm): TextCompression | null {
+  const isText = format === 'ndjson' || format === 'csv'
+  return isText && (compression === 'gzip' || compression === 'zstd') ? compression : null
+}
+
+/** Loads what a form needs; compression of text is the target's. Errors: UNSUPPORTED_FORMAT when its package is not installed. */
 export async function encoderFactory(form: FileForm): Promise<EncoderFactory> {
   const { format, compression, schema } = form
   if (format === 'parquet') {
@@ -79,11 +85,9 @@ export async function encoderFactory(form: FileForm): Promise<EncoderFactory> {
     const codec = compression === 'zstd' ? 'zstd' : 'none'
     return (target, { partition }) => make(target, schema, partition, codec)
   }
-  const compressed = (target: ByteTarget): ByteTarget =>
-    compression === 'gzip' || compression === 'zstd' ? new BlockCompressor(target, compression) : target
   return format === 'csv'
-    ? (target, { partition }, withHeader) => new CsvEncoder(compressed(target), schema, partition, withHeader)
-    : (target, place) => new NdjsonEncoder(compressed(target), place, schema.mode === 'json')
+    ? (target, { partition }, withHeader) => new CsvEncoder(target, schema, partition, withHeader)
+    : (target, place) => new NdjsonEncoder(target, place, schema.mode === 'json')
 }
 
 function unsupported(message: string, hint: string): StratalogError {

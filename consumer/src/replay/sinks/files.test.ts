@@ -63,13 +63,19 @@ test('what does not fit has a file of its own, with the reason and all of the re
 test('packed records come out as they went in', () => {
   const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array))
   const records = fc.array(
-    fc.record({
-      offset: fc.maxSafeNat(),
-      timestamp: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
-      key: fc.option(bytes),
-      value: fc.option(bytes),
-      headers: fc.array(fc.record({ key: fc.string({ unit: 'grapheme' }), value: fc.option(bytes) }), { maxLength: 3 }),
-    }),
+    fc.record(
+      {
+        offset: fc.maxSafeNat(),
+        timestamp: fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER }),
+        key: fc.option(bytes),
+        value: fc.option(bytes),
+        headers: fc.array(
+          fc.record({ key: fc.string({ unit: 'grapheme' }), value: fc.option(bytes) }, { noNullPrototype: true }),
+          { maxLength: 3 },
+        ),
+      },
+      { noNullPrototype: true },
+    ),
   )
   fc.assert(
     fc.property(records, (given) => {

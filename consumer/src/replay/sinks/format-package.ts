@@ -10,10 +10,14 @@ export async function loadFormatPackage<Module>(
   try {
     return await load()
   } catch (cause) {
-    throw new StratalogError('UNSUPPORTED_FORMAT', `format ${format} needs the package ${name}, which is not installed`, {
-      cause,
-      hint: `Install ${name}, an optional dependency of @stratalog/consumer, or choose ndjson or csv.`,
-      metadata: { format, package: name },
-    })
+    throw new StratalogError(
+      'UNSUPPORTED_FORMAT',
+      `format ${format} needs the package ${name}, which is not installed`,
+      {
+        cause,
+        hint: `Install ${name}, an optional dependency of @stratalog/consumer, or choose ndjson or csv.`,
+        metadata: { format, package: name },
+      },
+    )
   }
 }

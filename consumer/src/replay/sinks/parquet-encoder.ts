@@ -76,7 +76,7 @@ class ParquetEncoder implements RecordEncoder {
     const cells = this.#buffers.take()
     const columnData = columns.map((column, index) => ({
       name: column.name,
-      data: column.type === 'json' ? jsonBytes(cells[index]!) : (cells[index] as Cell[]),
+      data: parquetCells(column.type, cells[index]!),
     }))
     // The target is synchronous, so there is no promise to wait for.
     void this.#writer.write({ columnData, rowGroupSize: rowCount })
@@ -97,9 +97,7 @@ function writerInto(parquet: ParquetModule, target: ByteTarget): ParquetWriter['
 function parquetSchema(columns: readonly Column[]): SchemaElement[] {
   return [
     { name: 'root', num_children: columns.length },
-    ...columns.map(
-      ({ name, type }): SchemaElement => ({ name, repetition_type: 'OPTIONAL', ...PARQUET_TYPES[type] }),
-    ),
+    ...columns.map(({ name, type }): SchemaElement => ({ name, repetition_type: 'OPTIONAL', ...PARQUET_TYPES[type] })),
   ]
 }
 
@@ -115,6 +113,8 @@ const PARQUET_TYPES: Readonly<Record<ColumnType, Omit<SchemaElement, 'name'>>> =
   timestamp: { type: 'INT64', converted_type: 'TIMESTAMP_MILLIS' },
 }
 
-function jsonBytes(cells: readonly Cell[]): (Buffer | null)[] {
-  return cells.map((cell) => (typeof cell === 'string' ? Buffer.from(cell) : null))
+function parquetCells(type: ColumnType, cells: readonly Cell[]): unknown[] {
+  if (type === 'json') return cells.map((cell) => (typeof cell === 'string' ? Buffer.from(cell) : null))
+  if (type === 'int64') return cells.map((cell) => (typeof cell === 'number' ? BigInt(cell) : cell))
+  return [...cells]
 }

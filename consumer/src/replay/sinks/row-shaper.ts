@@ -94,7 +94,9 @@ export class RowShaper {
     }
     const names = Object.keys(object)
     if (names.length === present) return null
-    const unknown = names.find((name) => !columns.some((column, index) => index >= this.#fieldStart && column.name === name))
+    const unknown = names.find(
+      (name) => !columns.some((column, index) => index >= this.#fieldStart && column.name === name),
+    )
     return `field ${unknown ?? '?'} is not in the schema`
   }
 }
@@ -146,7 +148,8 @@ function int64Of(value: unknown): number | bigint | undefined {
 /** Ms since 1970, or ISO 8601 with a zone: a text without one would mean another instant on another machine. */
 function timestampOf(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : UNFIT
-  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}))?$/.test(value)) return UNFIT
+  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2}))?$/.test(value))
+    return UNFIT
   const timestampMs = Date.parse(value)
   return Number.isNaN(timestampMs) ? UNFIT : timestampMs
 }

@@ -34,11 +34,10 @@ test('each field gets the narrowest type that holds its values, in the order of 
 
 test('integers keep every digit', () => {
   const fields = parseFields('a:int64,b:json,c:double')
-  assert.deepEqual(shape(fields, '{"a":9223372036854775807,"b":{"x":[12345678901234567890]},"c":9007199254740992}').row, [
-    9223372036854775807n,
-    '{"x":[12345678901234567890]}',
-    9007199254740992,
-  ])
+  assert.deepEqual(
+    shape(fields, '{"a":9223372036854775807,"b":{"x":[12345678901234567890]},"c":9007199254740992}').row,
+    [9223372036854775807n, '{"x":[12345678901234567890]}', 9007199254740992],
+  )
   assert.match(shape(fields, '{"a":9223372036854775808}').reason ?? '', /field a is 9223372036854775808, .* int64/)
   assert.match(shape(fields, '{"c":9007199254740993}').reason ?? '', /field c .* double/)
 })
@@ -83,11 +82,17 @@ test('columns of the place come first, and headers are JSON', () => {
   assert.equal(shaper.shape(record({ offset: 5, timestamp: 9, key: 'k', value: '{"a":"x"}', headers })), null)
   const expected = '[{"key":"h","value":"v"},{"key":"b","valueBase64":"/w=="},{"key":"n","value":null}]'
   assert.deepEqual(shaper.row, [7, 5, 9, Buffer.from('k'), expected, 'x'])
-  assert.deepEqual(columnsOf(schema).map(({ name }) => name), ['_partition', '_offset', '_timestamp', '_key', '_headers', 'a'])
+  assert.deepEqual(
+    columnsOf(schema).map(({ name }) => name),
+    ['_partition', '_offset', '_timestamp', '_key', '_headers', 'a'],
+  )
 })
 
 test('a wrong schema is refused by name', () => {
-  const check = (fields: readonly Column[], place = true) => () => checkSchema({ mode: 'json', fields, place })
+  const check =
+    (fields: readonly Column[], place = true) =>
+    () =>
+      checkSchema({ mode: 'json', fields, place })
   assert.throws(check(parseFields('a:int64,a:string')), { code: 'INVALID_CONFIG', message: /two columns a/ })
   assert.throws(check(parseFields('_offset')), { code: 'INVALID_CONFIG', message: /two columns _offset/ })
   assert.throws(check(parseFields('a:number')), { code: 'INVALID_CONFIG', message: /column a has the type number/ })

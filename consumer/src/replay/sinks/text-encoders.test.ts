@@ -1,15 +1,16 @@
 /** NDJSON and CSV against what other code makes of them, over any bytes. */
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import type { LogRecord } from '@stratalog/proto/records'
 import fc from 'fast-check'
 import { Collected, encodeAll, record } from '../test/sink-records.ts'
-import { BlockCompressor } from './block-compressor.ts'
 import { type OutputSchema, parseFields } from './columns.ts'
 import { CsvEncoder } from './csv-encoder.ts'
 import { NdjsonEncoder } from './ndjson-encoder.ts'
+import { StreamCompressor } from './stream-compressor.ts'
 
 const PLACE = { topic: 'a"b', partition: 2 }
 const bytes = fc.oneof(
@@ -124,12 +125,29 @@ test('CSV has fields of JSON values, bytes as base64, and no second header in a 
   assert.equal(raw.bytes.toString(), '0,0,,/w==,"",\n')
 })
 
-test('compressed text is one stream to its readers', () => {
-  for (const [compression, expand] of [['gzip', gunzipSync], ['zstd', zstdDecompressSync]] as const) {
+test('compressed text is one stream, and a target that fails is told', async () => {
+  const text = `first\nsecond\n${'x'.repeat(9_000_000)}`
+  for (const [compression, expand] of [
+    ['gzip', gunzipSync],
+    ['zstd', zstdDecompressSync],
+  ] as const) {
     const target = new Collected()
-    const compressor = new BlockCompressor(target, compression)
-    for (const text of ['first\n', 'second\n', 'x'.repeat(3_000_000)]) compressor.write(Buffer.from(text))
-    assert.equal(target.chunks.length, 3)
-    assert.equal(expand(target.bytes).toString(), `first\nsecond\n${'x'.repeat(3_000_000)}`)
+    const compressor = new StreamCompressor(target, compression)
+    for (let at = 0; at < text.length; at += 1_000_000) {
+      compressor.write(Buffer.from(text.slice(at, at + 1_000_000)))
+      await compressor.room()
+    }
+    await compressor.end()
+    assert.ok(expand(target.bytes).equals(Buffer.from(text)), compression)
+    const full = new StreamCompressor(failing, compression)
+    full.write(randomBytes(3_000_000))
+    await assert.rejects(full.end(), /full/)
+    assert.throws(() => full.write(Buffer.from('more')), /full/)
   }
 })
+
+const failing = {
+  write(): void {
+    throw new Error('full')
+  },
+}

@@ -32,7 +32,9 @@ export interface CopyProducer {
   /** Called when the copy ends. */
   close?(): Promise<void>
   /** Writes records in order and resolves when all are acknowledged. */
-  sendBatch(records: readonly CopiedRecord[]): Promise<readonly { readonly partition: number; readonly offset: number }[]>
+  sendBatch(
+    records: readonly CopiedRecord[],
+  ): Promise<readonly { readonly partition: number; readonly offset: number }[]>
 }
 
 /** Options of `topicCopy`. */
@@ -100,7 +102,14 @@ class TopicCopy implements RecordSink {
       const { logStartOffset, visibleEnd: endOffset } = bounds[index]!
       const startOffset = state?.ends[partition] ?? logStartOffset
       this.#ends.set(partition, startOffset)
-      const range = { id: splitId(topic, partition, startOffset, endOffset), topic, topicId, partition, startOffset, endOffset }
+      const range = {
+        id: splitId(topic, partition, startOffset, endOffset),
+        topic,
+        topicId,
+        partition,
+        startOffset,
+        endOffset,
+      }
       const present = new PresentRecords()
       if (endOffset > startOffset) await this.#look({ ...range, bytes: 0, leaderEpoch: null, hosts: [] }, present)
       if (present.count > 0 && !isResumed) throw notEmpty(topic, partition)
@@ -166,7 +175,9 @@ class TopicCopy implements RecordSink {
   async #look(split: ReplaySplit, present: PresentRecords): Promise<void> {
     const { destination, signal } = this.#options
     for await (const batch of readSplit(destination, split, { signal })) {
-      batch.forEach((record) => present.add(record))
+      batch.forEach((record) => {
+        present.add(record)
+      })
       this.#ends.set(split.partition, batch.lastOffset + 1)
     }
   }

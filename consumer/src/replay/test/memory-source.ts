@@ -4,7 +4,10 @@ import { type ReplaySplit, splitId } from '../manifest.ts'
 import type { ReplaySource, SourceChunk, SourceReadOptions } from '../source.ts'
 
 /** Batches by partition, each with its records; they begin at offset 0 and follow one another. */
-export function memorySource(topic: string, partitions: readonly (readonly (readonly RecordInput[])[])[]): ReplaySource {
+export function memorySource(
+  topic: string,
+  partitions: readonly (readonly (readonly RecordInput[])[])[],
+): ReplaySource {
   const unused = (): never => {
     throw new Error('not in this source')
   }

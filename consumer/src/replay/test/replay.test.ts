@@ -95,7 +95,10 @@ describe('replay over worker threads', () => {
   it('writes every record once, with checkpoint, summary and mark', async () => {
     const dir = folder()
     const progress: number[] = []
-    const summary = await run({ sink: { kind: 'files', dir, format: 'ndjson' }, onProgress: ({ share }) => progress.push(share) })
+    const summary = await run({
+      sink: { kind: 'files', dir, format: 'ndjson' },
+      onProgress: ({ share }) => progress.push(share),
+    })
     assert.equal(summary.recordCount, TOTAL)
     assert.deepEqual(written(dir, summary), EVERY)
     assert.deepEqual(JSON.parse(readFileSync(join(dir, '_summary.json'), 'utf8')), summary)
@@ -136,10 +139,15 @@ describe('replay over worker threads', () => {
       }
     }
     assert.equal(summary.recordCount, TOTAL)
-    const lines = summary.files.flatMap(({ path }) => readFileSync(join(dir, path), 'utf8').trimEnd().split('\n').slice(1))
+    const lines = summary.files.flatMap(({ path }) =>
+      readFileSync(join(dir, path), 'utf8').trimEnd().split('\n').slice(1),
+    )
     assert.equal(new Set(lines.map((line) => line.split(',').slice(0, 2).join('/'))).size, TOTAL)
     assert.equal(lines.length, TOTAL)
-    assert.deepEqual(filesBeside(dir).filter((name) => name.endsWith('.tmp')), [])
+    assert.deepEqual(
+      filesBeside(dir).filter((name) => name.endsWith('.tmp')),
+      [],
+    )
   })
 
   it('refuses a checkpoint of another plan or form, and one that is damaged', async () => {
@@ -157,7 +165,14 @@ describe('replay over worker threads', () => {
 
   it('hands text out in order within each partition', async () => {
     let text = ''
-    const sink = { kind: 'text', format: 'csv', columns: 'text', write: (bytes: Buffer) => void (text += bytes) } as const
+    const sink = {
+      kind: 'text',
+      format: 'csv',
+      columns: 'text',
+      write(bytes: Buffer) {
+        text += bytes
+      },
+    } as const
     const summary = await run({ sink, filter: { keys: ['k1', 'k2'] } })
     const [header, ...lines] = text.trimEnd().split('\n')
     assert.equal(header, 'partition,offset,timestamp,key,value,headers')
@@ -169,7 +184,10 @@ describe('replay over worker threads', () => {
       assert.ok(Number(offset) > (last.get(partition) ?? -1))
       last.set(partition, Number(offset))
     }
-    await assert.rejects(run({ sink: { ...sink, format: 'parquet' } }), { code: 'UNSUPPORTED_FORMAT', message: /files/ })
+    await assert.rejects(run({ sink: { ...sink, format: 'parquet' } }), {
+      code: 'UNSUPPORTED_FORMAT',
+      message: /files/,
+    })
   })
 
   it('hands records out in the same order in every run, and resumes behind the last whole split', async () => {
@@ -189,7 +207,12 @@ describe('replay over worker threads', () => {
     await assert.rejects(run({ sink: collect(TOTAL / 2, begun), checkpointDir: dir }), /enough/)
     const rest: string[] = []
     let stored: unknown
-    const sink: RecordSink = { ...collect(TOTAL, rest), open: ({ doneSplits }) => void (stored = doneSplits.at(-1)?.sinkState) }
+    const sink: RecordSink = {
+      ...collect(TOTAL, rest),
+      open({ doneSplits }) {
+        stored = doneSplits.at(-1)?.sinkState
+      },
+    }
     await run({ sink, checkpointDir: dir, resume: true, manifest: undefined })
     const doneCount = (stored as { count: number } | undefined)?.count ?? 0
     assert.ok(doneCount > 0 && doneCount <= TOTAL / 2 + PER_BATCH)
@@ -198,7 +221,12 @@ describe('replay over worker threads', () => {
 
   it('plans by itself, limits the rate, and ends at once when it is stopped before', async () => {
     let count = 0
-    const sink: RecordSink = { kind: 'records', records: (records) => void (count += [...records].length) }
+    const sink: RecordSink = {
+      kind: 'records',
+      records(records) {
+        count += [...records].length
+      },
+    }
     const plan = { topics: ['orders'], partitions: [2], from: { offset: 10 }, to: { offset: 20 } } as const
     await replay({ source, plan, sink })
     assert.equal(count, 10)
@@ -206,7 +234,10 @@ describe('replay over worker threads', () => {
     await assert.rejects(run({ sink, signal }), { code: 'CANCELLED' })
     await assert.rejects(run({ sink, manifest: undefined }), { code: 'INVALID_CONFIG', message: /manifest/ })
     await assert.rejects(run({ sink, parallelism: 65 }), { code: 'INVALID_CONFIG', message: /parallelism/ })
-    await assert.rejects(run({ sink, resume: true, manifest: undefined }), { code: 'INVALID_REQUEST', message: /no checkpoint/ })
+    await assert.rejects(run({ sink, resume: true, manifest: undefined }), {
+      code: 'INVALID_REQUEST',
+      message: /no checkpoint/,
+    })
   })
 
   it('an empty plan is done at once', async () => {

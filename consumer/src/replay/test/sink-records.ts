@@ -1,7 +1,7 @@
 /** Records as encoders get them, and encoders run over them, for tests. */
 import type { LogRecord } from '@stratalog/proto/records'
-import type { RecordEncoder } from '../sinks/record-encoder.ts'
 import type { ByteTarget } from '../sinks/byte-target.ts'
+import type { RecordEncoder } from '../sinks/record-encoder.ts'
 
 /** What a record of a test says; the rest is empty. */
 export interface RecordParts {
