@@ -47,6 +47,8 @@ export interface BrokerCoreOptions {
   readonly peerAddress: PeerAddress
   /** Bound, and not begun. */
   readonly network: PeerNetwork
+  /** `<data>`, for the file of committed offsets; null to write none. */
+  readonly dataDirectory: string | null
   /** `<data>/topics`. */
   readonly topicsDirectory: string
   /** `<data>/metadata`. */

@@ -27,6 +27,7 @@ import { FlushScheduler } from './log/flush-scheduler.ts'
 import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
+import { CommittedMarks } from './partition/committed-marks.ts'
 import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { LedPartition, PartitionEnvironment } from './partition/partition-types.ts'
@@ -56,6 +57,7 @@ export class BrokerCore {
   readonly #reconciler: ReplicaReconciler
   readonly #lost: LostReplicas
   readonly #follower: MetadataFollower
+  readonly #committedMarks: CommittedMarks | null
   #balancer: LeaderBalancer | null = null
   readonly #member: MetadataMember
   readonly groups: GroupService
@@ -66,7 +68,14 @@ export class BrokerCore {
     this.#options = options
     this.#teardown = teardown
     this.environment = this.#newEnvironment(groupStates)
-    this.registry = new PartitionRegistry({ topicsDirectory, store, environment: this.environment })
+    this.#committedMarks =
+      options.dataDirectory === null ? null : new CommittedMarks({ ...options, directory: options.dataDirectory })
+    this.registry = new PartitionRegistry({
+      topicsDirectory,
+      store,
+      environment: this.environment,
+      ...(this.#committedMarks === null ? {} : { committedMarks: this.#committedMarks }),
+    })
     const image = () => this.image
     this.#news = new LeaderNews({
       brokerId,
@@ -187,6 +196,7 @@ export class BrokerCore {
     this.#teardown.add('open files', () => this.environment.openFiles.close())
     this.#teardown.add('ticks', () => this.environment.ticks.stop())
     this.#teardown.add('marks', () => this.environment.marks.stop())
+    await this.#startCommittedMarks()
     this.#teardown.add('peers', () => network.close())
     this.#teardown.add('metadata', () => this.#member.close())
     this.#teardown.add(
@@ -220,6 +230,13 @@ export class BrokerCore {
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
     logger.info({ partitions: [...this.registry.all()].length }, 'the partitions are open')
+  }
+
+  async #startCommittedMarks(): Promise<void> {
+    const marks = this.#committedMarks
+    if (marks === null) return
+    await marks.load()
+    this.#teardown.add('committed offsets', () => marks.stop())
   }
 
   #startScrubbing(): void {

@@ -232,6 +232,7 @@ async function startCore(
     clientAddress,
     peerAddress,
     network,
+    dataDirectory: directory.path,
     topicsDirectory: directory.topicsPath,
     metadataDirectory: directory.metadataPath,
     topicDefaults,

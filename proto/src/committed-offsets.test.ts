@@ -1,30 +1,43 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeCommittedOffsets, encodeCommittedOffsets } from './committed-offsets.ts'
+import { type CommittedOffsets, decodeCommittedOffsets, encodeCommittedOffsets } from './committed-offsets.ts'
+import { encodeCommittedOffsetsLine } from './index.ts'
 
-const topicId = '00112233445566778899aabbccddeeff'
+const ORDERS: CommittedOffsets = {
+  topic: 'orders',
+  topicId: '6f1d2c3b4a5968778695a4b3c2d1e0f0',
+  partition: 3,
+  logStartOffset: 1_000,
+  committedEnd: 52_000,
+}
+const LARGEST = { ...ORDERS, topic: 'a.b_c-1', partition: 2 ** 31 - 1, committedEnd: Number.MAX_SAFE_INTEGER }
+
+function encode(...all: CommittedOffsets[]): Buffer {
+  return encodeCommittedOffsets(all.map(encodeCommittedOffsetsLine))
+}
 
 test('what is written is read back', () => {
-  const entries = [
-    { topic: 'orders', topicId, partition: 0, logStartOffset: 3, committedEnd: 10 },
-    { topic: 'a-1', topicId, partition: 12, logStartOffset: 0, committedEnd: 2 ** 53 - 1 },
-  ]
-  assert.deepEqual(decodeCommittedOffsets(encodeCommittedOffsets(entries)), entries)
-  assert.deepEqual(decodeCommittedOffsets(encodeCommittedOffsets([])), [])
+  assert.deepEqual(decodeCommittedOffsets(encode()), [])
+  assert.deepEqual(decodeCommittedOffsets(encode(ORDERS, LARGEST)), [ORDERS, LARGEST])
+  assert.equal(String(encode(ORDERS)), '0\n1\norders 6f1d2c3b4a5968778695a4b3c2d1e0f0 3 1000 52000\n')
 })
 
-test('anything else is refused: cut short, of another version, miscounted, or no numbers', () => {
-  const text = `0\n1\norders ${topicId} 0 3 10\n`
-  assert.notEqual(decodeCommittedOffsets(Buffer.from(text)), null)
-  for (let end = 0; end < text.length; end++) assert.equal(decodeCommittedOffsets(Buffer.from(text.slice(0, end))), null)
-  for (const [from, to] of [
-    ['0\n1', '1\n1'],
-    ['0\n1', '0\n2'],
-    ['3 10', '11 10'],
-    ['3 10', '3 9999999999999999'],
-    ['3 10', '3 -1'],
-    [topicId, 'x'],
+test('a file that is cut anywhere, of zeros, or not ours is none', () => {
+  const whole = encode(ORDERS, LARGEST)
+  for (let length = 0; length < whole.length; length++) {
+    assert.equal(decodeCommittedOffsets(whole.subarray(0, length)), null, `${length} bytes`)
+    const zeros = Buffer.concat([whole.subarray(0, length), Buffer.alloc(whole.length - length)])
+    assert.equal(decodeCommittedOffsets(zeros), null, `zeros from ${length} on`)
+  }
+  for (const text of [
+    '1\n0\n',
+    '0\n1\n',
+    '0\n0\n\n',
+    '0\n1\norders abc 3 1 2\n',
+    `0\n1\norders ${ORDERS.topicId} 3 3 2\n`,
+    `0\n1\norders ${ORDERS.topicId} 3 0 9007199254740993\n`,
+    `0\n1\norders ${ORDERS.topicId} 2147483648 0 1\n`,
   ]) {
-    assert.equal(decodeCommittedOffsets(Buffer.from(text.replace(from!, to!))), null, `${from} -> ${to}`)
+    assert.equal(decodeCommittedOffsets(Buffer.from(text)), null, text)
   }
 })

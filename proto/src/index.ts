@@ -8,6 +8,7 @@ export {
   type CommittedOffsets,
   decodeCommittedOffsets,
   encodeCommittedOffsets,
+  encodeCommittedOffsetsLine,
 } from './committed-offsets.ts'
 export { ERRORS, type ErrorEntry, type ErrorName, type GrpcStatusName } from './error-codes.ts'
 export * from './ids.ts'

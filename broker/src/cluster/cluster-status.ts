@@ -8,6 +8,7 @@ import { StratalogError } from '@stratalog/proto'
 import type { MetadataImage } from '../controller/metadata-image.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
+import type { DeletionOutcome } from '../partition/record-deletion.ts'
 import type { Peers } from '../peer/peer-port.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import type { RaftGroupTable } from '../replication/group-table.ts'
@@ -26,6 +27,7 @@ import type { LeaderTable } from './leader-table.ts'
 import { LeadershipTransfers } from './leadership-transfers.ts'
 import { type ProcessFacts, replicaStatuses, reportBroker, reportLed, statusWithoutLeader } from './local-reports.ts'
 import type { RequestHandler } from './peer-desk.ts'
+import { type DeletionOrder, RecordDeletions } from './record-deletions.ts'
 
 /** What the view is made of. */
 export interface ClusterStatusOptions {
@@ -55,13 +57,13 @@ export class ClusterStatus implements ClusterView {
   readonly #options: ClusterStatusOptions
   readonly #listeners = new Set<() => void>()
   readonly #transfers: LeadershipTransfers
+  readonly #deletions: RecordDeletions
 
   constructor(options: ClusterStatusOptions) {
     this.#options = options
-    this.#transfers = new LeadershipTransfers({
-      ...options,
-      leaderOf: (topicId, partition) => this.leaderOf(topicId, partition),
-    })
+    const leaderOf = (topicId: string, partition: number): PartitionLeader => this.leaderOf(topicId, partition)
+    this.#transfers = new LeadershipTransfers({ ...options, leaderOf })
+    this.#deletions = new RecordDeletions({ ...options, leaderOf })
   }
 
   /** What other brokers may ask this one, by kind. */
@@ -79,6 +81,7 @@ export class ClusterStatus implements ClusterView {
       [QUORUM_REQUEST, async () => json(this.#ownQuorum())],
       [METADATA_END_REQUEST, async () => json({ metadataOffset: image().metadataOffset })],
       ...this.#transfers.handlers(),
+      ...this.#deletions.handlers(),
     ]
   }
 
@@ -175,6 +178,10 @@ export class ClusterStatus implements ClusterView {
 
   transferLeadership(topicId: string, partition: number, toBrokerId: number | null): Promise<void> {
     return this.#transfers.transfer(topicId, partition, toBrokerId)
+  }
+
+  deleteRecords(order: DeletionOrder): Promise<DeletionOutcome> {
+    return this.#deletions.delete(order)
   }
 
   async quorum(): Promise<QuorumStatus> {

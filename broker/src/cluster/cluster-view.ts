@@ -5,6 +5,8 @@
  * asking anybody; what only the other brokers know is fetched from them, at most for about a second, and a broker that
  * does not answer is reported instead of awaited.
  */
+import type { DeletionOutcome } from '../partition/record-deletion.ts'
+import type { DeletionOrder } from './record-deletions.ts'
 
 /** Who leads a partition. */
 export interface PartitionLeader {
@@ -147,6 +149,8 @@ export interface ClusterView {
    * Errors: INELIGIBLE_REPLICA, ELIGIBLE_LEADERS_NOT_AVAILABLE, LEADER_NOT_AVAILABLE, REQUEST_TIMED_OUT.
    */
   transferLeadership(topicId: string, partition: number, toBrokerId: number | null): Promise<void>
+  /** Deletes records at the partition's leader. Errors: as of RecordDeletion.delete; LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_ID. */
+  deleteRecords(order: DeletionOrder): Promise<DeletionOutcome>
   /** Errors: LEADER_NOT_AVAILABLE when no leader of the controllers answers. */
   quorum(): Promise<QuorumStatus>
 }

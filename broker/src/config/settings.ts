@@ -38,6 +38,7 @@ export interface Settings {
   readonly 'index.cache.bytes': number
   readonly 'tail.cache.bytes': number
   readonly 'replication.catch.up.bytes.per.second': number
+  readonly 'replay.bytes.per.second': number
   readonly 'limits.partition.uncommitted.bytes': number
   readonly 'limits.partition.producers.max': number
   readonly 'limits.connections.max': number
@@ -202,6 +203,11 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     default: 100 * MIB,
     min: 0,
     doc: 'Bytes a second that a broker reads back from its disk for replicas that lag behind, over all partitions; 0 for no limit. What is still in memory is not counted.',
+  }),
+  'replay.bytes.per.second': integer({
+    default: 0,
+    min: 0,
+    doc: 'Bytes a second that a broker sends to readers of history that say that they are (a replay), over all partitions; 0 for no limit. They come after live readers in any case.',
   }),
   'limits.partition.uncommitted.bytes': integer({
     default: 32 * MIB,

@@ -118,6 +118,7 @@ export class Checkpointer {
       controlRuns: core.controlRuns.runs
         .filter((run) => run.start < scan.offset)
         .map((run) => [run.start, Math.min(run.end, scan.offset)] as const),
+      deletions: core.deletions.stored(scan.offset),
       redo,
     })
     await core.fileSystem.writeFileAtomic(join(core.directory, LOG_CHECKPOINT_FILE), checkpoint)

@@ -83,6 +83,19 @@ export class IndexFile {
     return this.#search(bytes, bytes.length / this.#entryBytes, target)
   }
 
+  /**
+   * The first entry whose value is at least `target`, or null.
+   *
+   * @param fieldOf another field of the entries, which grows with them as the key does.
+   */
+  async ceiling(target: number, fieldOf: EntryKey): Promise<EntryView | null> {
+    const persisted = await this.#persistedBytes()
+    return (
+      firstFrom(persisted, persisted.length / this.#entryBytes, this.#entryBytes, target, fieldOf) ??
+      firstFrom(this.#tail, this.#tailCount, this.#entryBytes, target, fieldOf)
+    )
+  }
+
   /** The last entry, or null. */
   last(): Promise<EntryView | null> {
     return this.floor(Number.POSITIVE_INFINITY)
@@ -176,4 +189,22 @@ export class IndexFile {
     }
     return low === 0 ? null : { bytes, position: (low - 1) * this.#entryBytes }
   }
+}
+
+/** The first of `count` entries whose value is at least `target`, or null. */
+function firstFrom(
+  bytes: Buffer,
+  count: number,
+  entryBytes: number,
+  target: number,
+  fieldOf: EntryKey,
+): EntryView | null {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (fieldOf(bytes, middle * entryBytes) < target) low = middle + 1
+    else high = middle
+  }
+  return low === count ? null : { bytes, position: low * entryBytes }
 }

@@ -13,6 +13,7 @@
  * Form: CRC-32C of the rest as 8 hexadecimal digits, a newline, JSON.
  */
 import { crc32c } from '@stratalog/proto/records'
+import type { StoredDeletions } from './deletions.ts'
 
 /** The only version that this code writes or reads. */
 export const LOG_CHECKPOINT_VERSION = 1
@@ -69,6 +70,8 @@ export interface LogCheckpoint {
   readonly epochs: readonly (readonly [number, number])[]
   /** `[start, end)` of the newest control runs below the scan offset. */
   readonly controlRuns: readonly (readonly [number, number])[]
+  /** Records deleted by request, as of the scan offset; absent in checkpoints of earlier releases. */
+  readonly deletions?: StoredDeletions
   readonly redo: RedoOperation | null
 }
 

@@ -14,6 +14,7 @@ import { invariant, type Offset, toOffset } from '@stratalog/proto'
 import type { BatchHeader } from '@stratalog/proto/records'
 import { type FileSystem, isDiskFull } from '../storage/file-system.ts'
 import { ControlRuns } from './control-runs.ts'
+import { Deletions } from './deletions.ts'
 import type { FlushScheduler } from './flush-scheduler.ts'
 import { LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
@@ -111,6 +112,7 @@ export class LogCore {
   readonly steps: SerialQueue = new SerialQueue()
   readonly epochs: LeaderEpochCache = new LeaderEpochCache()
   controlRuns: ControlRuns = new ControlRuns()
+  deletions: Deletions = new Deletions()
   readonly tail: PartitionTail
   config: LogConfig
   segments: Segment[] = []
@@ -134,6 +136,11 @@ export class LogCore {
 
   get state(): LogState {
     return this.#state
+  }
+
+  /** First offset that readers may have: the log start, or later where records were deleted by request. */
+  get readableFrom(): Offset {
+    return toOffset(Math.max(this.logStartOffset, this.deletions.deletedEnd))
   }
 
   get directory(): string {

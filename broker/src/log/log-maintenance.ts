@@ -7,6 +7,7 @@
 import { invariant, type Offset, toOffset } from '@stratalog/proto'
 import { baseOffsetOf, lastOffsetOf, sizeOf } from '@stratalog/proto/records'
 import type { Checkpointer } from './checkpointer.ts'
+import { Deletions } from './deletions.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { LogCore } from './log-core.ts'
 import { LogSegmentCorruptError } from './log-errors.ts'
@@ -22,6 +23,7 @@ export async function truncateLog(core: LogCore, checkpointer: Checkpointer, end
   core.tail.truncateTo(endOffset)
   core.epochs.truncateTo(endOffset)
   core.controlRuns.truncateTo(endOffset)
+  core.deletions.truncateTo(endOffset)
   core.logEndOffset = endOffset
   core.truncationCount++
   if (endOffset >= core.writtenEndOffset) return
@@ -113,6 +115,7 @@ export async function resetLog(
   core.tail.clear()
   core.epochs.reset(previous === null ? [] : [previous])
   core.controlRuns.truncateTo(toOffset(0))
+  core.deletions = new Deletions()
   core.segments = [fresh]
   core.logStartOffset = startOffset
   core.flushedEndOffset = startOffset

@@ -26,6 +26,7 @@ import {
   lastOffsetOf,
   leaderEpochOf,
   maxTimestampOf,
+  NO_TIMESTAMP,
   RECORD_BATCH_OVERHEAD_BYTES,
   sizeOf,
 } from '@stratalog/proto/records'
@@ -122,6 +123,26 @@ export class LogReader {
     return this.#searchTimestamp(searchedEnd, endOffset, timestampMs)
   }
 
+  /** See PartitionLog.greatestTimestamp. Constant time but for a segment of which the beginning was deleted: that is read. */
+  async greatestTimestamp(): Promise<number> {
+    const core = this.#core
+    let greatest = NO_TIMESTAMP
+    for (const segment of core.segments) {
+      const isWhole = segment.baseOffset >= core.readableFrom
+      const newest = isWhole ? segment.maxTimestamp : await this.#greatestBetween(core.readableFrom, segment.endOffset)
+      greatest = Math.max(greatest, newest)
+    }
+    return greatest
+  }
+
+  /** See PartitionLog.batchOffsetAt. */
+  async batchOffsetAt(offset: Offset): Promise<Offset> {
+    const { logEndOffset } = this.#core
+    if (offset >= logEndOffset) return offset
+    const { chunks } = await this.read(offset, logEndOffset, 1, true)
+    return chunks.length === 0 ? offset : toOffset(baseOffsetOf(chunks[0]!, 0))
+  }
+
   /** Calls `visit` with the header of every batch in [from, endOffset), in order. */
   async replayHeaders(from: Offset, endOffset: Offset, visit: (header: BatchHeader) => void): Promise<void> {
     let next = from
@@ -202,11 +223,24 @@ export class LogReader {
     return null
   }
 
+  async #greatestBetween(from: Offset, endOffset: Offset): Promise<number> {
+    let greatest = NO_TIMESTAMP
+    for (let next = from; next < endOffset; ) {
+      const { bytes, nextOffset } = await this.read(next, endOffset, TIMESTAMP_READ_BYTES, true)
+      if (bytes.length === 0) break
+      for (const { position, header } of iterateBatches(bytes)) {
+        if (!header.control) greatest = Math.max(greatest, await greatestIn(bytes, position, header, from))
+      }
+      next = nextOffset
+    }
+    return greatest
+  }
+
   async #firstRecordAt(bytes: Buffer, position: number, timestampMs: number): Promise<TimestampHit | null> {
     const leaderEpoch = toLeaderEpoch(Math.max(0, leaderEpochOf(bytes, position)))
     try {
       for (const record of await decodeBatch(bytes, position)) {
-        if (record.timestamp < timestampMs || record.offset < this.#core.logStartOffset) continue
+        if (record.timestamp < timestampMs || record.offset < this.#core.readableFrom) continue
         return { offset: toOffset(record.offset), timestamp: record.timestamp, leaderEpoch }
       }
       return null
@@ -214,7 +248,7 @@ export class LogReader {
       if (!isStratalogError(error)) throw error
       // A producer sealed bytes that are no records (the log checks batches, not records): its consumers will see
       // that; here the batch's own timestamp is the best answer.
-      const offset = Math.max(baseOffsetOf(bytes, position), this.#core.logStartOffset)
+      const offset = Math.max(baseOffsetOf(bytes, position), this.#core.readableFrom)
       return { offset: toOffset(offset), timestamp: maxTimestampOf(bytes, position), leaderEpoch }
     }
   }
@@ -326,6 +360,21 @@ class SegmentRead {
   #corrupt(position: number, reason: string): LogSegmentCorruptError {
     const offset = this.#expectedBaseOffset ?? this.#query.from
     return new LogSegmentCorruptError(this.#segment.logPath, offset, position, reason)
+  }
+}
+
+/** The greatest timestamp of a batch's records from `from` on; the batch's own where they cannot be decoded. */
+async function greatestIn(bytes: Buffer, position: number, header: BatchHeader, from: Offset): Promise<number> {
+  if (header.baseOffset >= from) return header.maxTimestamp
+  try {
+    let greatest = NO_TIMESTAMP
+    for (const { offset, timestamp } of await decodeBatch(bytes, position)) {
+      if (offset >= from) greatest = Math.max(greatest, timestamp)
+    }
+    return greatest
+  } catch (error) {
+    if (!isStratalogError(error)) throw error
+    return header.maxTimestamp
   }
 }
 

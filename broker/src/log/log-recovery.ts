@@ -18,6 +18,7 @@ import type { FileHandle } from '../storage/file-system.ts'
 import { batchFault, type ScanEnd, scanChunks } from './batch-scan.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { ControlRuns } from './control-runs.ts'
+import { Deletions } from './deletions.ts'
 import { segmentFilePath } from './file-names.ts'
 import { decodeEpochCheckpoint, type EpochEntry, encodeEpochCheckpoint } from './leader-epoch-cache.ts'
 import type { LogCheckpoint, SealedSegment } from './log-checkpoint.ts'
@@ -115,6 +116,7 @@ class Recovery {
     core.controlRuns = new ControlRuns(
       checkpoint.controlRuns.map(([start, end]) => ({ start: toOffset(start), end: toOffset(end) })),
     )
+    core.deletions = new Deletions(checkpoint.deletions)
     const stop = await this.#scanSegments()
     const truncatedBytes = await this.#settleEnd(stop)
     const { companions, epochFile, recoveryPointSequence } = this.#facts
@@ -252,7 +254,10 @@ class Recovery {
     const fault = batchFault(buffer, at, sizeBytes, baseOffset, core.epochs.latestEpoch)
     if (fault !== null) return fault
     core.epochs.assign(toLeaderEpoch(leaderEpochOf(buffer, at)), baseOffset)
-    if (isControl(buffer, at)) core.controlRuns.add(baseOffset, toOffset(lastOffsetOf(buffer, at) + 1))
+    if (isControl(buffer, at)) {
+      core.controlRuns.add(baseOffset, toOffset(lastOffsetOf(buffer, at) + 1))
+      core.deletions.note(buffer, at)
+    }
     if (baseOffset >= this.#facts.flushedEndOffset && !this.#unsyncedFrom.has(segment.baseOffset)) {
       this.#unsyncedFrom.set(segment.baseOffset, segment.sizeBytes)
     }

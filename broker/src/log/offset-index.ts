@@ -23,6 +23,10 @@ export function readOffsetIndexEntry(bytes: Buffer, position: number, baseOffset
   return { lastOffset: baseOffset + bytes.readInt32BE(position), position: bytes.readInt32BE(position + 4) }
 }
 
+function positionOf(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + 4)
+}
+
 /** One segment's offset index. */
 export class OffsetIndex {
   readonly file: IndexFile
@@ -51,6 +55,12 @@ export class OffsetIndex {
   /** The last entry with lastOffset <= `offset`, or null when `offset` lies before the first. */
   async floor(offset: number): Promise<OffsetIndexEntry | null> {
     const entry = await this.file.floor(offset - this.#baseOffset)
+    return entry === null ? null : readOffsetIndexEntry(entry.bytes, entry.position, this.#baseOffset)
+  }
+
+  /** The first entry whose batch begins at byte `position` or later, or null. */
+  async fromPosition(position: number): Promise<OffsetIndexEntry | null> {
+    const entry = await this.file.ceiling(position, positionOf)
     return entry === null ? null : readOffsetIndexEntry(entry.bytes, entry.position, this.#baseOffset)
   }
 

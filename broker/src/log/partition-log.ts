@@ -15,13 +15,14 @@ import { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 import type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogCore, type LogState, type PartitionLogOptions } from './log-core.ts'
-import { LogDiskFullError, LogError, LogIoError } from './log-errors.ts'
+import { LogDiskFullError, LogError, LogIoError, LogOffsetOutOfRangeError } from './log-errors.ts'
 import { deleteBelow, resetLog, truncateLog } from './log-maintenance.ts'
 import { LogReader, type ReadResult, type TimestampHit } from './log-reader.ts'
 import { recoverLog } from './log-recovery.ts'
 import { type ScrubCursor, type ScrubStep, scrubLog } from './log-scrub.ts'
 import { LogWriter } from './log-writer.ts'
 import { type RetentionResult, retentionStart } from './retention.ts'
+import { type LogSplit, splitPoints } from './split-points.ts'
 
 /** A segment as `describe` shows it. */
 export interface SegmentInfo {
@@ -79,9 +80,14 @@ export class PartitionLog {
     return this.#core.directory
   }
 
-  /** First readable offset. */
+  /** First offset that the log holds, a batch boundary: where replication begins. */
   get logStartOffset(): Offset {
     return this.#core.logStartOffset
+  }
+
+  /** First offset that clients may read: {@link logStartOffset}, or later where records were deleted by request. */
+  get readableFrom(): Offset {
+    return this.#core.readableFrom
   }
 
   /** Offset of the next record to be appended (exclusive end of the log). */
@@ -154,7 +160,10 @@ export class PartitionLog {
       invariant(sizeOf(batch, 0) === batch.length, () => `a buffer of ${batch.length} bytes is not one whole batch`)
       const endOffset = toOffset(lastOffsetOf(batch, 0) + 1)
       core.epochs.assign(toLeaderEpoch(leaderEpochOf(batch, 0)), core.logEndOffset)
-      if (isControl(batch, 0)) core.controlRuns.add(core.logEndOffset, endOffset)
+      if (isControl(batch, 0)) {
+        core.controlRuns.add(core.logEndOffset, endOffset)
+        core.deletions.note(batch, 0)
+      }
       core.tail.push(batch)
       core.logEndOffset = endOffset
     }
@@ -207,6 +216,29 @@ export class PartitionLog {
    */
   offsetForTimestamp(timestampMs: number, endOffset: Offset): Promise<TimestampHit | null> {
     return this.#reader.offsetForTimestamp(timestampMs, endOffset)
+  }
+
+  /** The greatest timestamp of the data records that may be read, committed or not; -1 if there are none. Errors: as {@link read}. */
+  greatestTimestamp(): Promise<number> {
+    return this.#reader.greatestTimestamp()
+  }
+
+  /** Base offset of the batch that holds `offset`; the offset itself at the log's end. Errors: as {@link read}. */
+  batchOffsetAt(offset: number): Promise<Offset> {
+    return this.#reader.batchOffsetAt(toOffset(offset))
+  }
+
+  /**
+   * Cuts `[start, end)` into pieces of about `targetBytes`; see split-points.ts. Errors: LOG_OFFSET_OUT_OF_RANGE when the range
+   * is not in the log, those of the file system, LOG_CLOSED.
+   */
+  async splits(start: number, end: number, targetBytes: number): Promise<LogSplit[]> {
+    const core = this.#core
+    this.#throwUnlessAlive()
+    if (start < core.logStartOffset || end > core.logEndOffset) {
+      throw new LogOffsetOutOfRangeError(start, core.logStartOffset, core.logEndOffset)
+    }
+    return await splitPoints(core, toOffset(start), toOffset(end), targetBytes)
   }
 
   /**
@@ -273,6 +305,31 @@ export class PartitionLog {
    */
   deleteTo(logStartOffset: Offset): Promise<RetentionResult> {
     return this.#core.steps.run(() => this.#deleteTo(logStartOffset))
+  }
+
+  /** Deletions that the log holds below `highWatermark` take effect, in memory and at once. @returns whether any did. */
+  commitDeletions(highWatermark: Offset): boolean {
+    return this.#core.deletions.commit(highWatermark)
+  }
+
+  /** Whether {@link carryOutDeletions} has anything to do. */
+  hasDeletionsDue(committedEnd: Offset): boolean {
+    return this.#core.deletions.isDue(committedEnd)
+  }
+
+  /**
+   * Stores that the deletions below `committedEnd`, committed and flushed here, have taken effect, and deletes the segments
+   * that hold nothing else. Durable when it resolves.
+   */
+  carryOutDeletions(committedEnd: Offset): Promise<RetentionResult> {
+    const core = this.#core
+    return core.steps.run(async () => {
+      this.#throwUnlessAlive()
+      if (!core.deletions.isDue(committedEnd)) return this.#deleteTo(core.logStartOffset)
+      const batchOffset = core.deletions.takeDue(committedEnd)
+      const start = toOffset(Math.max(core.logStartOffset, batchOffset))
+      return this.#deleteBelow(start)
+    })
   }
 
   /**
@@ -381,7 +438,11 @@ export class PartitionLog {
     if (logStartOffset <= core.logStartOffset) {
       return { logStartOffset: core.logStartOffset, segmentCount: 0, sizeBytes: 0 }
     }
-    const freed = await this.#writer.guard(() => deleteBelow(core, this.#checkpointer, logStartOffset))
+    return this.#deleteBelow(logStartOffset)
+  }
+
+  async #deleteBelow(logStartOffset: Offset): Promise<RetentionResult> {
+    const freed = await this.#writer.guard(() => deleteBelow(this.#core, this.#checkpointer, logStartOffset))
     this.#writer.probe()
     return { logStartOffset, ...freed }
   }

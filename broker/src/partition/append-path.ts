@@ -8,9 +8,8 @@
  * errors included. Invariant: `done` of every call is called exactly once.
  * Owner: the partition, which decides whether it serves at all before it calls.
  */
-import { invariant, StratalogError } from '@stratalog/proto'
+import { StratalogError } from '@stratalog/proto'
 import { type BatchHeader, stampAppendTime } from '@stratalog/proto/records'
-import type { ProposeRefusal } from 'raft-ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { RaftGroup } from '../replication/raft-group.ts'
 import type { Ticked, TickLoop } from '../replication/tick-loop.ts'
@@ -19,6 +18,7 @@ import { OffsetWaiters, type ProduceCallback } from './offset-waiters.ts'
 import type { PartitionConfig } from './partition-config.ts'
 import type { Durability, ProduceOptions, ProduceSuccess } from './produce-outcome.ts'
 import type { ProducerBatch, ProducerState } from './producer-state.ts'
+import { refusalError } from './propose-refusal.ts'
 
 /** What an append path is made of. */
 export interface AppendPathOptions {
@@ -123,7 +123,7 @@ export class AppendPath implements Ticked {
     const logAppendTimeMs = this.#config.timestampType === 'LogAppendTime' ? nowMs : -1
     if (logAppendTimeMs !== -1) stampAppendTime(batch, 0, logAppendTimeMs)
     const proposed = group.propose(batch, header.lastOffsetDelta + 1)
-    if (proposed.kind !== 'accepted') return this.#refusalOf(proposed)
+    if (proposed.kind !== 'accepted') return refusalError(proposed, this.#options)
     const { base: baseOffset, end, term: leaderEpoch } = proposed
     if (producer === null) producers.advanceTo(end)
     else producers.append(producer, { baseOffset, lastOffset: end - 1, leaderEpoch, logAppendTimeMs }, nowMs)
@@ -164,7 +164,7 @@ export class AppendPath implements Ticked {
       baseOffset: place.baseOffset,
       leaderEpoch: place.leaderEpoch,
       logAppendTimeMs: place.logAppendTimeMs,
-      logStartOffset: log.logStartOffset,
+      logStartOffset: log.readableFrom,
       durability: this.#durability(options),
       duplicate: place.duplicate,
     }
@@ -191,31 +191,6 @@ export class AppendPath implements Ticked {
     return this.#config.flushPolicy === 'fsync' ? 'fsynced' : 'replicated'
   }
 
-  #refusalOf(refusal: ProposeRefusal | { kind: 'forwarded' }): StratalogError {
-    const { group } = this.#options
-    switch (refusal.kind) {
-      case 'overloaded':
-        return this.#error(
-          'OVERLOADED',
-          `${refusal.uncommittedBytes} bytes of this partition wait to be committed; the limit is ${refusal.limitBytes}`,
-        )
-      case 'not-leader':
-      case 'transferring':
-      case 'removed': {
-        const { topic, partition } = this.#options
-        // Whoever is to take over has not done so yet.
-        const leaderId = refusal.kind === 'transferring' ? null : group.leaderId
-        const leader = { leaderId, leaderEpoch: group.leaderEpoch, host: null, port: null }
-        return new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition, leader })
-      }
-      case 'too-large':
-      case 'malformed':
-      case 'conf-change-refused':
-      case 'forwarded':
-        return invariantBroken(`a checked batch was refused as ${refusal.kind}`)
-    }
-  }
-
   #error(code: StratalogError['code'], message: string, cause?: unknown): StratalogError {
     const { topic, partition } = this.#options
     return new StratalogError(code, message, { topic, partition, cause })
@@ -227,8 +202,4 @@ export function producerOf(header: BatchHeader): ProducerBatch | null {
   const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header
   if (producerId === null || producerEpoch === null || baseSequence === null) return null
   return { producerId, producerEpoch, baseSequence, recordCount: lastOffsetDelta + 1 }
-}
-
-function invariantBroken(detail: string): never {
-  invariant(false, detail)
 }

@@ -11,6 +11,7 @@ import { SerialQueue } from '../log/serial-queue.ts'
 import { groupKey } from '../replication/group-state-store.ts'
 import type { Replica } from '../replication/raft-ids.ts'
 import type { KeyValueStore } from '../storage/key-value-store.ts'
+import type { CommittedMarks } from './committed-marks.ts'
 import { cleanUpReplica, cleanUpTopic, type DeletedTopic, loadDeletedTopics } from './deleted-topics.ts'
 import type { FailedCopy } from './open-copy.ts'
 import { Partition } from './partition.ts'
@@ -63,6 +64,8 @@ export interface PartitionRegistryOptions {
   readonly topicsDirectory: string
   readonly store: KeyValueStore
   readonly environment: PartitionEnvironment
+  /** Where the committed offsets of all copies are written down. Default: nowhere. */
+  readonly committedMarks?: CommittedMarks
 }
 
 interface TopicEntry {
@@ -193,6 +196,7 @@ export class PartitionRegistry {
     await runBounded(entry.places.values(), OPENING_COUNT_MAX, async (place) => {
       if (place instanceof Partition) await this.#attempt(deleted, NOT_REMOVED, () => place.delete(reason))
     })
+    for (const partition of entry.places.keys()) this.#options.committedMarks?.removed(deleted.topic, partition)
     await this.#attempt(deleted, NOT_REMOVED, () => cleanUpTopic(deleted, this.#cleanUp))
   }
 
@@ -234,6 +238,7 @@ export class PartitionRegistry {
     const reason = new StratalogError('NOT_LEADER_OR_FOLLOWER', undefined, { topic, partition })
     const name = { topic, topicId, partition }
     if (place instanceof Partition) await this.#attempt(name, NOT_REMOVED, () => place.delete(reason))
+    this.#options.committedMarks?.removed(topic, partition)
     await this.#attempt(name, NOT_REMOVED, () => cleanUpReplica(name, this.#cleanUp))
   }
 
@@ -250,6 +255,7 @@ export class PartitionRegistry {
     if (place instanceof Partition) {
       await this.#attempt({ topic }, 'a copy that was given up was not closed cleanly', () => place.close(reason))
     }
+    this.#options.committedMarks?.removed(topic, partition)
     entry.places.delete(partition)
     await this.#openAll([assignment])
   }
@@ -263,6 +269,7 @@ export class PartitionRegistry {
     const reason = new StratalogError('SHUTTING_DOWN')
     await runBounded([...this.all()], OPENING_COUNT_MAX, async (partition) => {
       await this.#attempt(partition, 'the partition was not closed cleanly', () => partition.close(reason))
+      this.#options.committedMarks?.closed(partition)
     })
     this.#topics.clear()
     this.#notify()
@@ -307,6 +314,7 @@ export class PartitionRegistry {
     entry.places.set(partition, { error, shown: error, mayPass: true })
     this.#notify()
     await this.#attempt({ topic }, 'a copy that has failed was not closed cleanly', () => place.close(error))
+    this.#options.committedMarks?.closed(place)
   }
 
   async #openAll(assignments: readonly TopicAssignment[]): Promise<void> {
@@ -322,8 +330,10 @@ export class PartitionRegistry {
       entry.generations.set(partition, own.generation)
       const failed = entry.failed.get(partition) ?? null
       const place = await this.#open(assignment, { partition, ...placed }, own, failed)
-      if (place instanceof Partition) entry.failed.delete(partition)
       entry.places.set(partition, place)
+      if (!(place instanceof Partition)) return
+      entry.failed.delete(partition)
+      this.#options.committedMarks?.opened(place)
     })
     this.#notify()
   }

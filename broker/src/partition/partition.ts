@@ -8,21 +8,25 @@
  * Owner: the registry opens and closes it; the log's writer loop is the Raft group's persister.
  */
 import { invariant, type Offset, StratalogError, toOffset } from '@stratalog/proto'
-import { NO_TIMESTAMP } from '@stratalog/proto/records'
 import type { ConfState, NodeId, TransferResult } from 'raft-ts'
 import type { LogState } from '../log/log-core.ts'
 import type { TimestampHit } from '../log/log-reader.ts'
 import { SCRUB_ENDED, type ScrubCursor, type ScrubStep } from '../log/log-scrub.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { LogSplit } from '../log/split-points.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
-import { brokerOfNode, nodeOfReplica, type Replica, replicaOfNode } from '../replication/raft-ids.ts'
+import { nodeOfReplica, type Replica } from '../replication/raft-ids.ts'
 import { AppendPath } from './append-path.ts'
+import { Copies } from './copies.ts'
+import { enforceRetention } from './enforce-retention.ts'
 import { epochFault } from './epoch-fault.ts'
+import { logState } from './log-state.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
 import { type FailedCopy, type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
-import { claimCopy, removeStaleCopies } from './partition-copy.ts'
+import { claimCopy } from './partition-copy.ts'
+import { describePartition } from './partition-description.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
 import type {
   PartitionBounds,
@@ -34,6 +38,9 @@ import type {
 import type { ProduceOptions } from './produce-outcome.ts'
 import type { ProducerFollower } from './producer-follower.ts'
 import { type PartitionRead, readData } from './read-path.ts'
+import { type DeletionOutcome, RecordDeletion } from './record-deletion.ts'
+import { RecordLookup } from './record-lookup.ts'
+import { Refusals } from './refusals.ts'
 import { scrubCopy } from './scrub-copy.ts'
 
 const SERVING: PartitionState = { kind: 'serving' }
@@ -49,12 +56,13 @@ export class Partition implements LogOwner {
   readonly #group: RaftGroup
   readonly #producers: ProducerFollower
   readonly #appendPath: AppendPath
+  readonly #deletion: RecordDeletion
+  readonly #refusals: Refusals
+  readonly #lookup: RecordLookup
   readonly #listeners = new Set<() => void>()
-  /** Nodes of which it was reported that they have lost something. */
-  readonly #lostNodes = new Set<NodeId>()
+  readonly #copies: Copies
   /** Term of those who wait for acknowledgements. */
   #leaderTerm = 0
-  #hasStaleCopies: boolean
   /** The committed end when listeners were called last. */
   #announcedEnd = 0
   /** Why it serves no more, for good. */
@@ -76,7 +84,7 @@ export class Partition implements LogOwner {
     this.#environment = environment
     this.#log = log
     this.#producers = producers
-    this.#hasStaleCopies = spec.generation > 0
+    this.#copies = new Copies(spec, environment)
     this.#group = new RaftGroup({
       nodeId: nodeIdOf(spec, environment),
       log,
@@ -91,6 +99,7 @@ export class Partition implements LogOwner {
       isPreferredFounder: state.isNew && initialVoters?.[0]?.brokerId === brokerId,
       listener: {
         onCommitted: (highWatermark) => {
+          this.#deletion.onCommitted()
           this.#appendPath.onCommitted(highWatermark)
           this.#notify()
         },
@@ -104,6 +113,7 @@ export class Partition implements LogOwner {
         onFailed: (error) => this.#stopServing(publicError(error, this)),
       },
     })
+    this.#refusals = new Refusals(this, brokerId, log, this.#group)
     const { state: producerState } = producers
     this.#appendPath = new AppendPath({
       topic,
@@ -114,6 +124,8 @@ export class Partition implements LogOwner {
       ticks,
       config,
     })
+    this.#deletion = this.#newDeletion()
+    this.#lookup = this.#newLookup()
   }
 
   /**
@@ -184,10 +196,19 @@ export class Partition implements LogOwner {
 
   /** Where it begins and ends now. O(1). */
   bounds(): PartitionBounds {
-    const { logStartOffset, logEndOffset } = this.#log
+    return this.#boundsAt(this.#group.highWatermark)
+  }
+
+  /** As {@link bounds}, of what {@link readCommitted} serves: the high watermark is {@link committedEnd}. */
+  committedBounds(): PartitionBounds {
+    return this.#boundsAt(this.committedEnd)
+  }
+
+  #boundsAt(committedEnd: Offset): PartitionBounds {
+    const { readableFrom: logStartOffset, logEndOffset } = this.#log
     const { leaderEpoch } = this.#group
     // While the log begins anew it is for a moment further than what is known to be committed.
-    const highWatermark = Math.max(logStartOffset, this.#group.highWatermark)
+    const highWatermark = Math.max(logStartOffset, committedEnd)
     const visibleEnd = Math.max(logStartOffset, this.#log.visibleEnd(toOffset(highWatermark)))
     return { logStartOffset, highWatermark, visibleEnd, logEndOffset, leaderEpoch }
   }
@@ -207,11 +228,17 @@ export class Partition implements LogOwner {
     return error === null ? SERVING : { kind: 'unavailable', error }
   }
 
+  /** Whether {@link readCommitted} serves, whoever leads, and what its readers are told if not. */
+  copyState(): PartitionState {
+    const error = this.#refusals.ofEnd(this.#end)
+    return error === null ? SERVING : { kind: 'unavailable', error }
+  }
+
   /** What is wrong with this copy, for operators; null when nothing is, whoever leads. */
   problem(): StratalogError | null {
     if (this.#end !== null) return this.#end
     if (this.#group.isServing) return null
-    const refusal = this.#notServing()
+    const refusal = this.#refusals.notServing()
     return refusal.code === 'NOT_LEADER_OR_FOLLOWER' ? null : refusal
   }
 
@@ -263,25 +290,23 @@ export class Partition implements LogOwner {
   }
 
   /** The first committed record whose timestamp is at least `timestampMs`, or null. Errors: as {@link read}. */
-  async offsetForTimestamp(timestampMs: number): Promise<TimestampHit | null> {
-    this.#assertReadable()
-    try {
-      return await this.#log.offsetForTimestamp(timestampMs, this.#group.highWatermark)
-    } catch (error) {
-      throw this.#end ?? publicError(error, this)
-    }
+  offsetForTimestamp(timestampMs: number): Promise<TimestampHit | null> {
+    return this.#lookup.first(timestampMs)
   }
 
   /** The first committed record with the greatest timestamp, or null when there is none. Errors: as {@link read}. */
-  async maxTimestamp(): Promise<TimestampHit | null> {
-    this.#assertReadable()
-    for (;;) {
-      const greatest = this.#log.segments.reduce((most, { maxTimestamp }) => Math.max(most, maxTimestamp), NO_TIMESTAMP)
-      const hit = await this.offsetForTimestamp(greatest)
-      if (hit !== null || this.#group.highWatermark === this.#log.logEndOffset) return hit
-      // The record that has it is written and not committed yet: it will be in a moment, or the partition ends.
-      await this.#advanced()
-    }
+  maxTimestamp(): Promise<TimestampHit | null> {
+    return this.#lookup.greatest()
+  }
+
+  /** `[start, end)` in pieces of about `targetBytes`, see PartitionLog.splits. Errors: as {@link read}. */
+  splits(start: number, end: number, targetBytes: number): Promise<readonly LogSplit[]> {
+    return this.#lookup.splits(start, end, targetBytes)
+  }
+
+  /** See RecordDeletion.delete. */
+  deleteRecords(beforeOffset: number | null, validateOnly = false): Promise<DeletionOutcome> {
+    return this.#deletion.delete(beforeOffset, validateOnly)
   }
 
   /**
@@ -296,23 +321,13 @@ export class Partition implements LogOwner {
 
   /** What an operator sees. */
   describe(): PartitionDescription {
-    const { topic, topicId, partition, generation } = this.#spec
-    const { members } = this.#group
-    return {
-      topic,
-      topicId,
-      partition,
-      replicas: members.voters.map(brokerOfNode),
-      members,
-      generation,
-      underReplicated: this.replicaStates().some(({ role, isCaughtUp }) => role === 'voter' && !isCaughtUp),
-      leaderId: this.#group.leaderId,
-      leaderEpoch: this.#group.leaderEpoch,
-      logBytes: this.#log.sizeBytes,
-      segmentCount: this.#log.segments.length,
+    return describePartition({
+      spec: this.#spec,
+      log: this.#log,
+      group: this.#group,
       producerCount: this.#producers.state.producerCount,
-      diskFull: this.#log.state.kind === 'disk-full',
-    }
+      underReplicated: this.replicaStates().some(({ role, isCaughtUp }) => role === 'voter' && !isCaughtUp),
+    })
   }
 
   /** The topic's configuration changed. */
@@ -324,16 +339,9 @@ export class Partition implements LogOwner {
   /** Deletes what retention allows and forgets silent producers. Errors go to the operators' log. */
   async enforceRetention(): Promise<void> {
     if (this.#end !== null) return
-    const { ticks, limits, logger } = this.#environment
-    const nowMs = ticks.clock.nowMs()
-    this.#producers.state.expire(nowMs - limits.producerIdExpirationMs)
-    const before = this.#log.logStartOffset
-    try {
-      await this.#log.enforceRetention(nowMs, this.#group.highWatermark)
-    } catch (error) {
-      logger.error({ ...this.#name(), err: error }, 'retention failed')
-    }
-    if (this.#log.logStartOffset !== before) this.#notify()
+    const { highWatermark } = this.#group
+    const retained = { name: this.#name(), log: this.#log, producers: this.#producers.state, highWatermark }
+    if (await enforceRetention(retained, this.#environment)) this.#notify()
   }
 
   /**
@@ -378,6 +386,33 @@ export class Partition implements LogOwner {
     await this.#log.delete()
   }
 
+  #newDeletion(): RecordDeletion {
+    const { ticks, logger } = this.#environment
+    return new RecordDeletion({
+      ...this.#name(),
+      log: this.#log,
+      group: this.#group,
+      producers: this.#producers.state,
+      clock: ticks.clock,
+      logger,
+      bounds: () => this.bounds(),
+      refusal: () => this.#refusal(),
+      onAdvance: (listener) => this.onAdvance(listener),
+      onDeleted: () => this.#notify(),
+    })
+  }
+
+  #newLookup(): RecordLookup {
+    return new RecordLookup({
+      ...this.#name(),
+      log: this.#log,
+      bounds: () => this.bounds(),
+      assertReadable: () => this.#assertReadable(),
+      errorOf: (error) => this.#shownError(error),
+      advanced: () => this.#advanced(),
+    })
+  }
+
   /** Resolves when there is news. */
   #advanced(): Promise<void> {
     return new Promise((resolve) => {
@@ -392,6 +427,7 @@ export class Partition implements LogOwner {
   async #start(): Promise<void> {
     this.#producers.state.noteDurable(this.#log.flushedEndOffset)
     this.#group.start()
+    this.#deletion.onCommitted()
     this.#removeStaleCopies()
     if (!this.#group.isAlone) return
     await new Promise<void>((resolve) => {
@@ -415,15 +451,16 @@ export class Partition implements LogOwner {
 
   #onTruncated(endOffset: number): void {
     this.#producers.onTruncated(endOffset)
-    if (this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notLeader())
+    if (this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#refusals.notLeader())
   }
 
   /** Whoever waits across a change of leader is told to retry: what they wrote may still be committed, or never be. */
   #onLeadership(): void {
+    this.#deletion.onCommitted()
     const { isServing, leaderEpoch } = this.#group
     const isOver = !isServing || leaderEpoch !== this.#leaderTerm
     this.#leaderTerm = leaderEpoch
-    if (isOver && this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#notLeader())
+    if (isOver && this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#refusals.notLeader())
     this.#environment.onLeadership(this)
     this.#notify()
   }
@@ -433,28 +470,14 @@ export class Partition implements LogOwner {
     this.#notify()
   }
 
-  /** A copy that was given up is of no use any more once this one votes. */
   #removeStaleCopies(): void {
-    const { fileSystem, logger } = this.#environment
-    if (!this.#hasStaleCopies || !this.members().voters.includes(this.#group.nodeId)) return
-    this.#hasStaleCopies = false
-    removeStaleCopies(fileSystem, this.#log.directory).catch((error: unknown) => {
-      logger.warn({ ...this.#name(), err: error }, 'a copy that was given up could not be removed')
-    })
+    if (this.members().voters.includes(this.#group.nodeId)) this.#copies.removeStale()
   }
 
   #onCopyLost(node: NodeId, detail: string): void {
-    const { topic, partition } = this
-    const text = `copy ${replicaOfNode(node).generation} of ${topic}-${partition} on broker ${brokerOfNode(node)} has lost what it acknowledged: ${detail}`
-    const error = new StratalogError('PARTITION_DAMAGED', text, { topic, partition })
+    const error = this.#copies.lossOf(node, detail)
     if (node === this.#group.nodeId) this.#onDamage(error)
-    else this.#reportLost(node, error)
-  }
-
-  #reportLost(node: NodeId, error: StratalogError): void {
-    if (this.#lostNodes.has(node)) return
-    this.#lostNodes.add(node)
-    reportLost(this.#spec, this.#environment, node, error)
+    else this.#copies.report(node, error)
   }
 
   /** The log is in the page cache up to `endOffset`. */
@@ -466,28 +489,23 @@ export class Partition implements LogOwner {
   onFlushed(endOffset: number): void {
     this.#producers.state.noteDurable(endOffset)
     this.#group.flushed()
+    this.#deletion.onCommitted()
     // Where acknowledgements do not wait for the disk, what may be read from a follower does.
     if (this.committedEnd > this.#announcedEnd) this.#notify()
   }
 
   /** The log takes appends, or does not any more. */
   onLogState(state: LogState): void {
-    const { logger } = this.#environment
+    logState(this.#environment.logger, this.#name(), state)
     switch (state.kind) {
       case 'open':
-        logger.info(this.#name(), 'the disk has room again: writing goes on')
         this.#group.resume()
         break
       case 'disk-full':
-        logger.error(
-          { ...this.#name(), err: state.error, hint: state.error.hint },
-          'the disk is full: writing has stopped',
-        )
         this.#group.holdBack()
         this.#appendPath.answerAll(publicError(state.error, this))
         break
       case 'failed':
-        logger.error({ ...this.#name(), err: state.error, hint: state.error.hint }, 'the log has failed')
         this.#onLogFailed(publicError(state.error, this))
         break
       case 'closed':
@@ -520,26 +538,31 @@ export class Partition implements LogOwner {
     if (this.#end !== null) return
     this.#environment.logger.error({ ...this.#name(), err: error, hint: error.hint }, 'the partition is damaged')
     this.#stopServing(error)
-    this.#reportLost(this.#group.nodeId, error)
+    this.#copies.report(this.#group.nodeId, error)
   }
 
   async #read(offset: number, endOffset: Offset, maxBytes: number): Promise<PartitionRead> {
-    const { logStartOffset } = this.#log
-    if (offset < logStartOffset || offset > endOffset) {
-      throw outOfRange(this, offset, logStartOffset, Math.min(this.bounds().visibleEnd, endOffset))
+    const { readableFrom } = this.#log
+    if (offset < readableFrom || offset > endOffset) {
+      throw outOfRange(this, offset, readableFrom, Math.min(this.bounds().visibleEnd, endOffset))
     }
     try {
       return await readData(this.#log, toOffset(offset), endOffset, maxBytes)
     } catch (error) {
-      throw this.#clientError() ?? publicError(error, this)
+      throw this.#shownError(error)
     }
+  }
+
+  /** What clients are told of an error of the log. */
+  #shownError(error: unknown): StratalogError {
+    return this.#refusals.ofEnd(this.#end) ?? publicError(error, this)
   }
 
   #stopServing(error: StratalogError): void {
     if (this.#end !== null) return
     this.#end = error
     this.#group.halt()
-    this.#appendPath.failAll(this.#clientError() ?? error)
+    this.#appendPath.failAll(this.#refusals.ofEnd(this.#end) ?? error)
     this.#notify()
   }
 
@@ -550,32 +573,7 @@ export class Partition implements LogOwner {
 
   /** Why clients are not served now; null when they are. */
   #refusal(): StratalogError | null {
-    return this.#clientError() ?? (this.#group.isServing ? null : this.#notServing())
-  }
-
-  /** What clients are told at the end: where others hold the partition too, to go and look for its next leader. */
-  #clientError(): StratalogError | null {
-    const end = this.#end
-    if (end === null || this.#group.isAlone) return end
-    return end.code === 'PARTITION_DAMAGED' || end.code === 'STORAGE_ERROR' ? this.#notLeader(end) : end
-  }
-
-  #notServing(): StratalogError {
-    if (this.#log.state.kind === 'disk-full') return publicError(this.#log.state.error, this)
-    const { leaderId } = this.#group
-    const elsewhere = leaderId !== null && leaderId !== this.#environment.brokerId
-    if (elsewhere) return this.#notLeader()
-    return new StratalogError('LEADER_NOT_AVAILABLE', undefined, this.#leaderHint())
-  }
-
-  #notLeader(cause?: StratalogError): StratalogError {
-    return new StratalogError('NOT_LEADER_OR_FOLLOWER', cause?.message, { ...this.#leaderHint(), cause })
-  }
-
-  #leaderHint() {
-    const { leaderId, leaderEpoch } = this.#group
-    const known = leaderId === this.#environment.brokerId ? null : leaderId
-    return { ...this.#name(), leader: { leaderId: known, leaderEpoch, host: null, port: null } }
+    return this.#refusals.current(this.#end)
   }
 
   #notify(): void {

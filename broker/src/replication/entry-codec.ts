@@ -1,8 +1,9 @@
 /**
  * Raft entries and the batches that they are in the log.
  *
- * An entry of data is a producer's batch; the first entry of a leader is a LEADER_CHANGE control batch, a change of the
- * members a KRAFT_VOTERS control batch, of one offset each. Batches are the same bytes in the log, on the wire and on
+ * An entry of data is a producer's batch, or a RECORDS_DELETED control batch, which is none of Raft's business; the first
+ * entry of a leader is a LEADER_CHANGE control batch, a change of the members a KRAFT_VOTERS control batch. Control batches
+ * are of one offset each. Batches are the same bytes in the log, on the wire and on
  * every replica: who proposes an entry makes them once, everybody else passes them on.
  */
 import { invariant, isStratalogError, toLeaderEpoch, toOffset } from '@stratalog/proto'
@@ -130,29 +131,35 @@ function entryAt(bytes: Buffer, position: number, sizeBytes: number): Entry<Buff
   if (baseOffset < 0 || lastOffset < baseOffset || lastOffset === Number.MAX_SAFE_INTEGER || leaderEpoch < 0) {
     throw new CorruptMessageError(`offsets ${baseOffset}..${lastOffset} in leader epoch ${leaderEpoch}`, position)
   }
-  const control = isControl(bytes, position)
-  const change = control ? changeAt(bytes, position) : null
+  const { kind, change } = isControl(bytes, position) ? meaningAt(bytes, position) : DATA
   return {
     base: positionAt(toOffset(baseOffset)),
     end: positionAt(toOffset(lastOffset + 1)),
     term: termOfLeaderEpoch(toLeaderEpoch(leaderEpoch)),
-    kind: change !== null ? 'config' : control ? 'leader' : 'data',
-    bytes: control ? 0 : sizeBytes,
+    kind,
+    bytes: kind === 'data' ? sizeBytes : 0,
     data: bytes.subarray(position, position + sizeBytes),
     change,
   }
 }
 
-/** The change that a control batch makes; null for that of a new leader. */
-function changeAt(bytes: Buffer, position: number): ConfChange | null {
+/** What an entry is to Raft. */
+type Meaning = Pick<Entry<Buffer>, 'kind' | 'change'>
+
+const DATA: Meaning = { kind: 'data', change: null }
+const LEADER: Meaning = { kind: 'leader', change: null }
+
+/** What the control batch is to Raft. */
+function meaningAt(bytes: Buffer, position: number): Meaning {
   const record = recordAt(bytes, position)
   if (record === null) throw new CorruptMessageError('a control batch without a record', position)
   const decoded = decodeControlRecord(record)
-  if (decoded.kind === 'leader-change') return null
+  if (decoded.kind === 'leader-change') return LEADER
+  if (decoded.kind === 'records-deleted') return DATA
   if (decoded.kind !== 'voters') throw new CorruptMessageError(`a control record of type ${decoded.type}`, position)
   if (decoded.context === null) throw new CorruptMessageError('a change of members that does not say which', position)
   try {
-    return JSON.parse(Buffer.from(decoded.context).toString()) as ConfChange
+    return { kind: 'config', change: JSON.parse(Buffer.from(decoded.context).toString()) as ConfChange }
   } catch {
     throw new CorruptMessageError('a change of members that cannot be read', position)
   }
@@ -188,7 +195,8 @@ function entryDefect({ base, end, term, kind, data }: Entry<Buffer>): string | n
     if (baseOffsetOf(data, 0) !== base || lastOffsetOf(data, 0) + 1 !== end)
       return `the batch at ${base} has other offsets`
     if (leaderEpochOf(data, 0) !== term) return `the batch at ${base} has another leader epoch`
-    return isControl(data, 0) === (kind !== 'data') ? null : `the batch at ${base} is of another kind`
+    const isOfKind = isControl(data, 0) ? meaningAt(data, 0).kind === kind : kind === 'data'
+    return isOfKind ? null : `the batch at ${base} is of another kind`
   } catch (error) {
     if (error instanceof CorruptMessageError) return `the batch at ${base}: ${error.reason}`
     throw error

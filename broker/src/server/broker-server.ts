@@ -13,9 +13,11 @@ import { internalTopic, isInternalTopic } from '../controller/topic-name.ts'
 import type { Logger } from '../observability/logger.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
+import { ByteRate } from '../replication/byte-rate.ts'
 import { BROKER_VERSION } from '../version.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { ClientErrors } from './client-errors.ts'
+import { anyCopy } from './copy-reader.ts'
 import type { GrpcServer } from './grpc/grpc-server.ts'
 import { addReflection } from './grpc/reflection.ts'
 import type { RequestShape } from './grpc/request-shape.ts'
@@ -26,6 +28,7 @@ import { bindGroups, type GroupHandlersOptions } from './handlers/groups.ts'
 import { Health } from './handlers/health.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
 import { bindMetadata } from './handlers/metadata.ts'
+import { planSplits } from './handlers/plan-splits.ts'
 import { ProduceRecordsHandler } from './handlers/produce-records.ts'
 import { ProduceSession } from './handlers/produce-session.ts'
 import { StreamSet } from './handlers/stream-set.ts'
@@ -33,6 +36,7 @@ import { type AdvertisedAddress, TopicView } from './handlers/topic-view.ts'
 import type { TopicWatches } from './handlers/topic-watches.ts'
 import { LeaderWait } from './leader-wait.ts'
 import type { PartitionLookup } from './partition-access.ts'
+import { ReplayGate } from './replay-gate.ts'
 
 /** What the server is made of. */
 export interface BrokerServerOptions {
@@ -213,11 +217,23 @@ export class BrokerServer {
     const nameError = (error: unknown) => this.#nameError(error)
     const clientError = (error: StratalogError) => this.#clientErrors.of(error)
     const budget = new ByteBudget(settings['limits.fetch.outstanding.bytes'])
+    const lookupCopy = anyCopy(lookup)
+    const replayGate = new ReplayGate({
+      rate: new ByteRate({ nowMs }, settings['replay.bytes.per.second']),
+      nowMs,
+      schedule: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs)
+        timer.unref()
+        return () => clearTimeout(timer)
+      },
+    })
     this.#grpc.bidirectional(FetchService.fetchStream, (call) => {
       this.#assertServing()
       const session = new FetchSession({
         call,
         lookup,
+        lookupCopy,
+        replayGate,
         budget,
         creditBytesMax: settings['limits.fetch.credit.bytes.max'],
         handlesMax: settings['limits.fetch.handles.max'],
@@ -230,6 +246,7 @@ export class BrokerServer {
       this.#fetchStreams.add(call, session)
     })
     this.#grpc.unary(FetchService.listOffsets, (request) => listOffsets({ lookup, nameError, clientError }, request))
+    this.#grpc.unary(FetchService.planSplits, (request) => planSplits({ lookup, nameError, clientError }, request))
   }
 
   #bindDescriptions(): TopicWatches {

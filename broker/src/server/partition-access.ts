@@ -2,6 +2,7 @@
  * What the stream sessions need of a partition. `Partition` is one; the sessions' own tests bring a log in memory.
  */
 import type { StratalogError } from '@stratalog/proto'
+import type { LogSplit } from '../log/split-points.ts'
 import type { ProduceOptions, ProduceOutcome } from '../partition/produce-outcome.ts'
 
 /** A partition that takes batches. */
@@ -49,6 +50,18 @@ export interface SearchablePartition extends ReadablePartition {
   offsetForTimestamp(timestampMs: number): Promise<RecordPosition | null>
   /** The committed data record with the greatest timestamp, the first of them, or `null` for an empty log. */
   maxTimestamp(): Promise<RecordPosition | null>
+}
+
+/** A partition that says where it can be cut. */
+export interface SplittablePartition extends ReadablePartition {
+  /** 16 bytes. */
+  readonly topicId: Buffer
+  /**
+   * Committed records of `[start, end)` in pieces of about `targetBytes` (0 = one).
+   *
+   * Errors: OFFSET_OUT_OF_RANGE below the log start or beyond the high watermark.
+   */
+  splits(start: number, end: number, targetBytes: number): Promise<readonly LogSplit[]>
 }
 
 /** Finds a partition, or says why it is not to be had here. */

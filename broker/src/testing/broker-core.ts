@@ -23,6 +23,8 @@ export interface BrokerCoreOptions {
   readonly fileSystem: FileSystem
   readonly store: KeyValueStore
   readonly clock: Clock
+  /** Where the committed offsets are written down. Default: nowhere. */
+  readonly dataDirectory?: string
   /** `topics` folder. Default `/data/topics`. */
   readonly topicsDirectory?: string
   /** `metadata` folder. Default `/data/metadata`. */
@@ -89,6 +91,7 @@ export class BrokerCore {
       clientAddress: ADDRESS,
       peerAddress: network.address,
       network,
+      dataDirectory: options.dataDirectory ?? null,
       topicsDirectory: topicsDirectory ?? '/data/topics',
       metadataDirectory: metadataDirectory ?? '/data/metadata',
       topicDefaults: new Map(),

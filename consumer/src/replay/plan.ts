@@ -53,13 +53,14 @@ export async function planReplay(source: ReplaySource, options: PlanReplayOption
   const bounds = await source.bounds(places, call)
   const starts = await resolveBound(source, checkedFrom, places, bounds, call)
   const ends = await resolveBound(source, checkedTo, places, bounds, call)
-  const ranges = places.map((place, index) =>
+  const asked = places.map((place, index) =>
     rangeOf(place, starts[index] ?? null, ends[index] ?? null, bounds[index]!, options),
   )
-  const isReversed = places.map((_, index) => (starts[index] ?? 0) > (ends[index] ?? 0))
-  if (places.length > 0 && isReversed.every(Boolean)) {
+  if (asked.length > 0 && asked.every(({ startOffset, endOffset }) => startOffset > endOffset)) {
     throw invalidField('from', `from (${boundText(from)}) is after to (${boundText(to)}) in every partition`)
   }
+  // Where only some partitions have nothing between the bounds, there is nothing to be read in these.
+  const ranges = asked.map((range) => ({ ...range, endOffset: Math.max(range.startOffset, range.endOffset) }))
   const found = await cutRanges(source, ranges, options)
   const splits = found.flatMap(({ splits }) => splits)
   const plannedTopics = topics.map(({ topic, topicId }) => ({
@@ -129,7 +130,7 @@ function rangeOf(
   }
   const startOffset = withinBounds('from', place, start ?? bounds.logStartOffset, bounds, onOutOfRange)
   const endOffset = withinBounds('to', place, end, bounds, onOutOfRange)
-  return { ...place, startOffset, endOffset: Math.max(startOffset, endOffset) }
+  return { ...place, startOffset, endOffset }
 }
 
 function withinBounds(

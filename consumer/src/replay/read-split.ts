@@ -167,10 +167,10 @@ export class SplitReader implements AsyncIterable<ReplayBatch> {
         stats.recordCount += recordCount
         stats.filteredCount += filteredCount
       },
-      onDamage: (cause, damagedFrom, isFirst) => {
+      onDamage: (cause, damagedFrom, walkedCount, isFirst) => {
         const error = this.#damage(chunk, position, cause, damagedFrom)
         if (this.#options.skipCorrupt !== true) return error
-        if (isFirst) this.#gaps.add('corrupt', damagedFrom, endOffset, endOffset - damagedFrom, error.message)
+        if (isFirst) this.#gaps.add('corrupt', damagedFrom, endOffset, presentCount - walkedCount, error.message)
         return null
       },
     })

@@ -32,10 +32,15 @@ export interface ReplayBatchParts {
   /** Told once, at the end of the first walk. */
   readonly onCounted: (recordCount: number, filteredCount: number) => void
   /**
-   * Damage that the CRC does not show, from `nextOffset` on: the error to be thrown, or null to leave the rest of the
-   * batch out. `isFirst` unless it was met in an earlier walk.
+   * Damage that the CRC does not show, from `nextOffset` on and behind so many records: the error to be thrown, or null
+   * to leave the rest of the batch out. `isFirst` unless it was met in an earlier walk.
    */
-  readonly onDamage: (cause: StratalogError, nextOffset: number, isFirst: boolean) => StratalogError | null
+  readonly onDamage: (
+    cause: StratalogError,
+    nextOffset: number,
+    walkedCount: number,
+    isFirst: boolean,
+  ) => StratalogError | null
 }
 
 /** See the file's header. */
@@ -92,7 +97,7 @@ export class ReplayBatch implements Iterable<LogRecord> {
         nextOffset++
       }
     } catch (error) {
-      this.#onError(error, nextOffset)
+      this.#onError(error, nextOffset, recordCount + filteredCount)
     }
     this.#count(recordCount, filteredCount)
   }
@@ -116,7 +121,7 @@ export class ReplayBatch implements Iterable<LogRecord> {
         nextOffset++
       }
     } catch (error) {
-      this.#onError(error, nextOffset)
+      this.#onError(error, nextOffset, recordCount + filteredCount)
     }
     this.#count(recordCount, filteredCount)
   }
@@ -132,9 +137,9 @@ export class ReplayBatch implements Iterable<LogRecord> {
   }
 
   /** Returns when the rest of the batch is to be left out, else throws: damage with its place, the rest as it is. */
-  #onError(error: unknown, nextOffset: number): void {
+  #onError(error: unknown, nextOffset: number, walkedCount: number): void {
     const isDamage = error instanceof CorruptMessageError || error instanceof UnsupportedCompressionError
-    const told = isDamage ? this.#parts.onDamage(error, nextOffset, !this.#isCounted) : error
+    const told = isDamage ? this.#parts.onDamage(error, nextOffset, walkedCount, !this.#isCounted) : error
     if (told !== null) throw told
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `stratalog topic`: create, list, describe, alter, grow and delete topics.
+ * `stratalog topic`: create, list, describe, alter, grow and delete topics, and delete their oldest records.
  */
 import { Command } from 'commander'
 import {
@@ -41,6 +41,14 @@ export interface TopicDeleteOptions extends ClusterOptions {
   readonly yes?: true
 }
 
+/** Options of `topic delete-records`. */
+export interface TopicDeleteRecordsOptions extends ClusterOptions {
+  readonly partition: number
+  readonly before: number | 'end'
+  readonly yes?: true
+  readonly dryRun?: true
+}
+
 const PARTITIONS_MAX = 10_000
 const actions = () => import('../topic/topic-actions.ts')
 
@@ -71,5 +79,17 @@ export function topicCommand(): Command {
   withClusterOptions(topic.command('delete <name>').description('delete a topic and all its records'))
     .option('--yes', 'do not ask')
     .action(async (name: string, options: TopicDeleteOptions) => (await actions()).deleteTopic(name, options))
+  withClusterOptions(
+    topic.command('delete-records <name>').description('delete the oldest records of a partition, up to an offset'),
+  )
+    .requiredOption('--partition <number>', 'the partition', integerArgument(0, PARTITIONS_MAX - 1))
+    .requiredOption('--before <offset>', "first offset that stays; 'end' for all that is committed now", beforeArgument)
+    .option('--yes', 'do not ask')
+    .option('--dry-run', 'show only what would go')
+    .action(async (name: string, options: TopicDeleteRecordsOptions) => (await actions()).deleteRecords(name, options))
   return topic
+}
+
+function beforeArgument(text: string): number | 'end' {
+  return text === 'end' ? 'end' : integerArgument(0, Number.MAX_SAFE_INTEGER)(text)
 }

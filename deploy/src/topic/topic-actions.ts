@@ -10,6 +10,7 @@ import type {
   TopicAlterOptions,
   TopicCreateOptions,
   TopicDeleteOptions,
+  TopicDeleteRecordsOptions,
   TopicListOptions,
 } from '../commands/topic.ts'
 import { confirm } from '../confirm.ts'
@@ -102,6 +103,40 @@ export async function deleteTopic(name: string, options: TopicDeleteOptions): Pr
   await confirm({ warning, name, refusal: `topic ${name} was not deleted` }, options.yes === true)
   await withClient(options, ({ admin }) => admin.deleteTopic(name))
   printDone(`deleted topic ${name}`, { deleted: true, name }, options.output)
+}
+
+/**
+ * `topic delete-records`: asks for the partition's name on a terminal; elsewhere `--yes` is needed. What is shown is what is
+ * deleted: the end is asked for once.
+ */
+export async function deleteRecords(topic: string, options: TopicDeleteRecordsOptions): Promise<void> {
+  const { partition, before, yes, dryRun, output } = options
+  const name = `${topic}-${partition}`
+  await withClient(options, async ({ admin }) => {
+    const beforeOffset = before === 'end' ? null : before
+    const plan = await admin.deleteRecords({ topic, partition, beforeOffset, validateOnly: true })
+    const { previousLogStartOffset, logStartOffset, visibleEnd } = plan
+    const result = { topic, partition, ...plan }
+    const left =
+      visibleEnd === logStartOffset ? 'nothing is left' : `${logStartOffset} to ${visibleEnd} (exclusive) stay`
+    if (logStartOffset === previousLogStartOffset) {
+      printDone(`${name} begins at offset ${logStartOffset} already`, { deleted: false, ...result }, output)
+      return
+    }
+    const range = `offsets ${previousLogStartOffset} to ${logStartOffset} (exclusive) of ${name}`
+    if (dryRun) {
+      printDone(`${range} would be deleted; ${left}`, { deleted: false, ...result }, output)
+      return
+    }
+    const warning = `This deletes ${range}; ${left}.`
+    await confirm({ warning, name, refusal: `no records of ${name} were deleted` }, yes === true)
+    const done = await admin.deleteRecords({ topic, partition, beforeOffset: logStartOffset })
+    printDone(
+      `deleted ${range}; it begins at ${done.logStartOffset}`,
+      { deleted: true, topic, partition, ...done },
+      output,
+    )
+  })
 }
 
 function partitionsOf(topic: TopicMetadata): string {

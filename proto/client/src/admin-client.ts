@@ -15,12 +15,15 @@ import {
 import {
   configSource,
   failedOffsetAnswer,
+  failedSplitAnswer,
   toBroker,
   toLeader,
   toOffsetAnswer,
   toPartition,
   toQuery,
   toQuorum,
+  toSplitAnswer,
+  toSplitQuery,
 } from './admin-messages.ts'
 import type {
   BrokerDescription,
@@ -40,6 +43,10 @@ import type {
   PlainAck,
   PlainProduce,
   QuorumDescription,
+  RecordDeletion,
+  RecordDeletionResult,
+  SplitAnswer,
+  SplitQuery,
   TopicConfigChange,
 } from './admin-types.ts'
 import type { Client } from './client.ts'
@@ -140,6 +147,38 @@ export class AdminClient {
     return answers.map((answer, index) =>
       answer instanceof StratalogError ? failedOffsetAnswer(queries[index]!, answer) : answer,
     )
+  }
+
+  /**
+   * Where ranges of partitions can be cut for parallel readers, one answer per query in order; each asked of the
+   * partition's leader. Errors, in the answers: OFFSET_OUT_OF_RANGE, whose metadata says what there is; UNKNOWN_TOPIC_ID.
+   */
+  async planSplits(queries: readonly SplitQuery[], options: CallOptions = {}): Promise<SplitAnswer[]> {
+    const answers = await leaderCall(this.#client, queries, options, async (broker, group, callOptions) => {
+      const request = { queries: group.map(toSplitQuery) }
+      const response = await this.#client.call(FetchService.planSplits, request, { ...callOptions, broker })
+      return response.answers.map(toSplitAnswer)
+    })
+    return answers.map((answer, index) =>
+      answer instanceof StratalogError ? failedSplitAnswer(queries[index]!, answer) : answer,
+    )
+  }
+
+  /**
+   * Deletes the oldest records of a partition on all of its replicas; asking again does no harm.
+   * Errors: OFFSET_OUT_OF_RANGE beyond the visible end, LEADER_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID,
+   * INVALID_TOPIC for one of the system's own.
+   */
+  async deleteRecords(deletion: RecordDeletion, options: CallOptions = {}): Promise<RecordDeletionResult> {
+    const { topic, partition, beforeOffset, topicId, validateOnly = false } = deletion
+    const id = topicId === undefined ? {} : { topicId: Buffer.from(topicId, 'hex') }
+    const request = { topic, partition, beforeOffset: beforeOffset ?? -1, ...id, validateOnly }
+    const { logStartOffset, previousLogStartOffset, visibleEnd } = await this.#client.call(
+      AdminService.deleteRecords,
+      request,
+      options,
+    )
+    return { logStartOffset, previousLogStartOffset, visibleEnd }
   }
 
   /** The cluster, its brokers, and what is wrong with it. */

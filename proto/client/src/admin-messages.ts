@@ -12,6 +12,8 @@ import type {
   PartitionProblem,
   QuorumDescription,
   ReplicaDescription,
+  SplitAnswer,
+  SplitQuery,
 } from './admin-types.ts'
 
 const { OffsetAnchor, BrokerState, ConfigSource, PartitionProblem: Problem, ReplicaRole } = stratalog.v1
@@ -47,6 +49,40 @@ export function toOffsetAnswer(answer: stratalog.v1.OffsetAnswer.$Properties): O
 export function failedOffsetAnswer(query: OffsetQuery, error: StratalogError): OffsetAnswer {
   const nothing = { offset: null, timestamp: null, leaderEpoch: 0, logStartOffset: 0, visibleEnd: 0, highWatermark: 0 }
   return { topic: query.topic, partition: query.partition, error, ...nothing }
+}
+
+/** A range to be cut, as a message. */
+export function toSplitQuery(query: SplitQuery): stratalog.v1.SplitQuery.$Properties {
+  const { topic, partition, topicId, startOffset = -1, endOffset = -1, targetBytes = 0 } = query
+  const id = topicId === undefined ? {} : { topicId: Buffer.from(topicId, 'hex') }
+  return { topic, partition, ...id, startOffset, endOffset, targetBytes }
+}
+
+/** Its answer. */
+export function toSplitAnswer(answer: stratalog.v1.SplitAnswer.$Properties): SplitAnswer {
+  const splits = (answer.splits ?? []).map((split) => ({
+    startOffset: split.startOffset ?? 0,
+    endOffset: split.endOffset ?? 0,
+    bytes: split.bytes ?? 0,
+    leaderEpoch: split.leaderEpoch ?? 0,
+  }))
+  return {
+    topic: answer.topic ?? '',
+    partition: answer.partition ?? 0,
+    error: answer.error ? fromErrorDetail(answer.error) : null,
+    topicId: Buffer.from(answer.topicId ?? []).toString('hex'),
+    splits,
+    logStartOffset: answer.logStartOffset ?? 0,
+    visibleEnd: answer.visibleEnd ?? 0,
+    highWatermark: answer.highWatermark ?? 0,
+    leaderEpoch: answer.leaderEpoch ?? 0,
+  }
+}
+
+/** The answer to a question that failed. */
+export function failedSplitAnswer({ topic, partition }: SplitQuery, error: StratalogError): SplitAnswer {
+  const nothing = { topicId: '', splits: [], logStartOffset: 0, visibleEnd: 0, highWatermark: 0, leaderEpoch: 0 }
+  return { topic, partition, error, ...nothing }
 }
 
 /** Where a setting comes from. */

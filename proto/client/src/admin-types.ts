@@ -65,6 +65,69 @@ export interface OffsetAnswer {
   readonly highWatermark: number
 }
 
+/** A range of a partition that is to be cut for parallel readers. */
+export interface SplitQuery {
+  readonly topic: string
+  readonly partition: number
+  /** 32 hexadecimal digits; the topic must have this id. Default: any. */
+  readonly topicId?: string | undefined
+  /** First offset. Default: the log start. */
+  readonly startOffset?: number | undefined
+  /** Exclusive, at most the high watermark. Default: the visible end. */
+  readonly endOffset?: number | undefined
+  /** Bytes that a piece should have, about. Default: it is not cut. */
+  readonly targetBytes?: number | undefined
+}
+
+/** A piece of a partition; all but the range's own start and end are batch boundaries. */
+export interface PartitionSplit {
+  readonly startOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+  /** Of the segment files between the two, about. */
+  readonly bytes: number
+  /** Of the batch that holds the start. */
+  readonly leaderEpoch: number
+}
+
+/** The answer to a {@link SplitQuery}; where `error` is set the rest says nothing. */
+export interface SplitAnswer {
+  readonly topic: string
+  readonly partition: number
+  readonly error: StratalogError | null
+  /** 32 hexadecimal digits. */
+  readonly topicId: string
+  /** In order, without gaps; none for an empty range. */
+  readonly splits: readonly PartitionSplit[]
+  readonly logStartOffset: number
+  /** One past the last committed record (exclusive). */
+  readonly visibleEnd: number
+  /** End of the committed log (exclusive). */
+  readonly highWatermark: number
+  readonly leaderEpoch: number
+}
+
+/** Which records of a partition are to be deleted. */
+export interface RecordDeletion {
+  readonly topic: string
+  readonly partition: number
+  /** First offset that stays, at most the visible end; null: all that is committed goes. */
+  readonly beforeOffset: number | null
+  /** 32 hexadecimal digits; the topic must have this id. Default: any. */
+  readonly topicId?: string | undefined
+  /** Check only. */
+  readonly validateOnly?: boolean | undefined
+}
+
+/** What a deletion did, or would do. */
+export interface RecordDeletionResult {
+  /** First offset that can be read after it. */
+  readonly logStartOffset: number
+  readonly previousLogStartOffset: number
+  /** One past the last committed record (exclusive). */
+  readonly visibleEnd: number
+}
+
 /** A broker of the cluster. */
 export interface BrokerDescription {
   readonly address: BrokerAddress | null

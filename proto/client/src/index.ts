@@ -22,11 +22,16 @@ export type {
   PartitionPlacement,
   PartitionProblem,
   PartitionSelection,
+  PartitionSplit,
   PlainAck,
   PlainProduce,
   PlainRecord,
   QuorumDescription,
+  RecordDeletion,
+  RecordDeletionResult,
   ReplicaDescription,
+  SplitAnswer,
+  SplitQuery,
   TopicConfigChange,
 } from './admin-types.ts'
 export { type BackoffOptions, backoffDelayMs, leaderBackoffDelayMs, RETRY_BACKOFF } from './backoff.ts'
@@ -56,5 +61,4 @@ export { type Logger, type LogMethod, SILENT_LOGGER } from './logger.ts'
 export { type LeaderNews, MetadataCache } from './metadata-cache.ts'
 export { checkedChoice, checkedInteger, invalidOption, type NumberRange } from './option-check.ts'
 export type { ClientOptions, ResolvedClientOptions } from './options.ts'
-export { planSplits, type SplitAnswer, type SplitQuery, type SplitRange } from './plan-splits.ts'
 export type { PartitionMetadata, TopicMetadata } from './topic-metadata.ts'

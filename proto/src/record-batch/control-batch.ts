@@ -3,7 +3,8 @@
  *
  * A control batch holds one record, its type in the key. Those Stratalog writes are Kafka's own LEADER_CHANGE and
  * KRAFT_VOTERS, so Kafka's DumpLogSegments prints them; what Raft's joint consensus needs beyond Kafka's schema stands
- * in tagged fields, which other readers skip. Batches come unstamped: the log gives offset and leader epoch.
+ * in tagged fields, which other readers skip. RECORDS_DELETED is ours alone: how a partition's replicas are told that its
+ * oldest records are deleted. Batches come unstamped: the log gives offset and leader epoch.
  * Source: Kafka ControlRecordType, LeaderChangeMessage.json, VotersRecord.json; docs/log-format.md "Control records".
  */
 import { CorruptMessageError } from './corrupt-message-error.ts'
@@ -20,6 +21,8 @@ export const ControlRecordType = {
   snapshotFooter: 4,
   kraftVersion: 5,
   kraftVoters: 6,
+  /** Not Kafka's, and far above the numbers that Kafka gives out. */
+  recordsDeleted: 10_000,
 } as const
 
 /** A leader that began its term: the first entry of that term. */
@@ -46,10 +49,19 @@ export interface Voters {
   readonly context?: Uint8Array | null
 }
 
+/** The oldest records of a partition are deleted, once this is committed. */
+export interface RecordsDeleted {
+  /** First offset that stays. */
+  readonly beforeOffset: number
+  /** Base offset of the batch that holds `beforeOffset`: batches below it are needed no more. At most `beforeOffset`. */
+  readonly batchOffset: number
+}
+
 /** A decoded control record; types of other writers are named by number only. */
 export type ControlRecord =
   | ({ readonly kind: 'leader-change' } & Required<LeaderChange>)
   | ({ readonly kind: 'voters' } & Required<Voters>)
+  | ({ readonly kind: 'records-deleted' } & RecordsDeleted)
   | { readonly kind: 'other'; readonly type: number }
 
 const KEY_VERSION = 0
@@ -85,6 +97,16 @@ export function encodeVoters(voters: Voters & { readonly timestamp: number }): B
   return controlBatch(ControlRecordType.kraftVoters, value.finish(), voters.timestamp)
 }
 
+/** A RECORDS_DELETED control batch. @param deletion.timestamp ms since the epoch. */
+export function encodeRecordsDeleted(deletion: RecordsDeleted & { readonly timestamp: number }): Buffer {
+  const value = new FlexibleWriter()
+  value.int16(VALUE_VERSION)
+  value.int64(deletion.beforeOffset)
+  value.int64(deletion.batchOffset)
+  value.taggedFields([])
+  return controlBatch(ControlRecordType.recordsDeleted, value.finish(), deletion.timestamp)
+}
+
 /** Decodes the record of a control batch. Errors: CORRUPT_MESSAGE. */
 export function decodeControlRecord(record: Pick<LogRecord, 'key' | 'value'>): ControlRecord {
   const { key, value } = record
@@ -92,15 +114,20 @@ export function decodeControlRecord(record: Pick<LogRecord, 'key' | 'value'>): C
   const keyVersion = key.readInt16BE(0)
   if (keyVersion < 0) throw new CorruptMessageError(`control record key version is ${keyVersion}`, 0)
   const type = key.readInt16BE(2)
-  if (type !== ControlRecordType.leaderChange && type !== ControlRecordType.kraftVoters) return { kind: 'other', type }
+  const read = READERS.get(type)
+  if (read === undefined) return { kind: 'other', type }
   if (value === null) throw new CorruptMessageError('control record has no value', 0)
   const reader = new FlexibleReader(value)
-  const version = reader.int16()
-  const decoded =
-    type === ControlRecordType.leaderChange ? readLeaderChange(reader, version) : readVoters(reader, version)
+  const decoded = read(reader, reader.int16())
   reader.expectEnd()
   return decoded
 }
+
+const READERS: ReadonlyMap<number, (reader: FlexibleReader, version: number) => ControlRecord> = new Map([
+  [ControlRecordType.leaderChange, readLeaderChange],
+  [ControlRecordType.kraftVoters, readVoters],
+  [ControlRecordType.recordsDeleted, readRecordsDeleted],
+])
 
 function controlBatch(type: number, value: Buffer, timestamp: number): Buffer {
   const key = Buffer.alloc(4)
@@ -162,6 +189,17 @@ function readVoters(reader: FlexibleReader, version: number): ControlRecord {
     autoLeave: fields.get(Tag.autoLeave)?.[0] === 1,
     context: fields.get(Tag.context) ?? null,
   }
+}
+
+function readRecordsDeleted(reader: FlexibleReader, version: number): ControlRecord {
+  if (version !== 0) throw new CorruptMessageError(`deletion record version is ${version}`, 0)
+  const beforeOffset = reader.int64('before offset')
+  const batchOffset = reader.int64('batch offset')
+  if (batchOffset < 0 || batchOffset > beforeOffset) {
+    throw new CorruptMessageError(`deletion before ${beforeOffset}, in the batch at ${batchOffset}`, 0)
+  }
+  reader.taggedFields()
+  return { kind: 'records-deleted', beforeOffset, batchOffset }
 }
 
 /** Version 1 adds the voters' directory ids. */

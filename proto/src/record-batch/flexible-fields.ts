@@ -5,6 +5,7 @@
  * Values are small (a voter set), so the writer gathers parts. Source: Kafka KIP-482.
  */
 import { CorruptMessageError } from './corrupt-message-error.ts'
+import { readInt64, writeInt64 } from './int64.ts'
 import { VarintReader, writeUnsignedVarint } from './varint.ts'
 
 /** A field that readers who do not know its tag skip. */
@@ -26,6 +27,13 @@ export class FlexibleWriter {
   int32(value: number): void {
     const part = Buffer.allocUnsafe(4)
     part.writeInt32BE(value)
+    this.#parts.push(part)
+  }
+
+  /** A safe integer. */
+  int64(value: number): void {
+    const part = Buffer.allocUnsafe(8)
+    writeInt64(part, 0, value)
     this.#parts.push(part)
   }
 
@@ -67,6 +75,10 @@ export class FlexibleReader {
 
   int32(): number {
     return this.bytes(4).readInt32BE()
+  }
+
+  int64(field: string): number {
+    return readInt64(this.bytes(8), 0, field)
   }
 
   /** A view of the next `length` bytes. */

@@ -13,8 +13,10 @@ export {
   ControlRecordType,
   decodeControlRecord,
   encodeLeaderChange,
+  encodeRecordsDeleted,
   encodeVoters,
   type LeaderChange,
+  type RecordsDeleted,
   type Voters,
 } from './control-batch.ts'
 export { CorruptMessageError } from './corrupt-message-error.ts'

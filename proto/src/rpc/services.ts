@@ -62,6 +62,7 @@ export const AdminService = {
     v1.AlterTopicConfigResponse,
   ),
   addPartitions: defineMethod('/stratalog.v1.Admin/AddPartitions', v1.AddPartitionsRequest, v1.AddPartitionsResponse),
+  deleteRecords: defineMethod('/stratalog.v1.Admin/DeleteRecords', v1.DeleteRecordsRequest, v1.DeleteRecordsResponse),
   describeTopicConfig: defineMethod(
     '/stratalog.v1.Admin/DescribeTopicConfig',
     v1.DescribeTopicConfigRequest,

@@ -3,7 +3,7 @@ import { AdminService, StratalogError, type stratalog } from '@stratalog/proto'
 import type { ClusterView } from '../../cluster/cluster-view.ts'
 import type { Controller } from '../../controller/controller.ts'
 import type { PartitionImage, TopicImage } from '../../controller/metadata-image.ts'
-import { isInternalTopic } from '../../controller/topic-name.ts'
+import { internalTopic, isInternalTopic } from '../../controller/topic-name.ts'
 import type { ClientConnection } from '../call.ts'
 import type { ClusterCommands } from '../cluster-commands.ts'
 import type { GrpcServer } from '../grpc/grpc-server.ts'
@@ -42,6 +42,7 @@ export function bindClusterAdmin(server: GrpcServer, options: ClusterAdminOption
     await cluster.transferLeadership(topicId, partition, brokerId ?? null)
     return { leader: view.leader(topicId, partition, connection) }
   })
+  server.unary(AdminService.deleteRecords, async (request) => await deleteRecords(options, request))
   server.unary(AdminService.drainBroker, async ({ brokerId, undo, validateOnly, force }, { connection }) => {
     await commands.drainBroker(brokerId, !undo, validateOnly, force)
     return { broker: await describeBroker(options, brokerId, connection) }
@@ -51,6 +52,28 @@ export function bindClusterAdmin(server: GrpcServer, options: ClusterAdminOption
     return { broker: await describeBroker(options, brokerId, connection) }
   })
   server.unary(AdminService.describeQuorum, async () => quorumMessage(await cluster.quorum()))
+}
+
+async function deleteRecords(
+  options: ClusterAdminOptions,
+  request: stratalog.v1.DeleteRecordsRequest,
+): Promise<stratalog.v1.DeleteRecordsResponse.$Properties> {
+  const { topic: name, partition, beforeOffset, topicId, validateOnly } = request
+  if (beforeOffset < -1) {
+    const text = `before_offset is ${beforeOffset}; it must be an offset, or -1 for all that is committed`
+    throw new StratalogError('INVALID_REQUEST', text, { metadata: { field: 'before_offset' } })
+  }
+  if (isInternalTopic(name)) throw internalTopic(name)
+  const { topic } = await findPartition(options, name, partition)
+  if (topicId.length > 0 && Buffer.from(topicId).toString('hex') !== topic.topicId) {
+    throw new StratalogError('UNKNOWN_TOPIC_ID', `topic ${name} has another id by now`, { topic: name, partition })
+  }
+  return await options.cluster.deleteRecords({
+    topicId: topic.topicId,
+    partition,
+    beforeOffset: beforeOffset === -1 ? null : beforeOffset,
+    validateOnly,
+  })
 }
 
 async function describePartitions(

@@ -4,11 +4,13 @@
  * Pure bookkeeping; FetchSession does the reading and the sending.
  * Invariant: credit falls below zero only by the last batch sent, and nothing is read while it is not positive.
  */
-import { StratalogError, type stratalog, toErrorDetail } from '@stratalog/proto'
+import { StratalogError, stratalog, toErrorDetail } from '@stratalog/proto'
 import type { PartitionBounds, ReadablePartition } from '../partition-access.ts'
 
 type FetchStart = stratalog.v1.FetchStart.$Properties
 type FetchData = stratalog.v1.FetchData.$Properties
+
+const { ReadClass } = stratalog.v1
 
 /** State of a started handle. */
 export class FetchReader {
@@ -18,6 +20,8 @@ export class FetchReader {
   readonly partition: ReadablePartition
   /** Exclusive; `null` follows for ever. */
   readonly endOffset: number | null
+  /** History that is read in bulk. */
+  readonly isReplay: boolean
   /** Next offset to be read. */
   position: number
   creditBytes: number
@@ -39,6 +43,7 @@ export class FetchReader {
     this.position = start.offset ?? 0
     this.creditBytes = start.creditBytes ?? 0
     this.endOffset = start.endOffset ? start.endOffset : null
+    this.isReplay = start.readClass === ReadClass.READ_CLASS_REPLAY
     this.lastSentMs = nowMs
   }
 
@@ -57,7 +62,11 @@ export class FetchReader {
     const state = this.partition.state()
     if (state.kind === 'unavailable') return state.error
     if (this.position >= bounds.logStartOffset) return null
-    return this.#outOfRange(bounds, 'retention', 'retention has deleted it since: the reader was too slow')
+    return this.#outOfRange(
+      bounds,
+      'retention',
+      'it was deleted since, by retention or on request: the reader was too slow',
+    )
   }
 
   /** Why it cannot start where it was asked to, or `null`. */
@@ -128,6 +137,10 @@ export function checkFetchStart(start: FetchStart, creditBytesMax: number): Stra
   const topicIdBytes = start.topicId?.length ?? 0
   if (topicIdBytes !== 0 && topicIdBytes !== 16)
     return invalid('topic_id', `a topic id has 16 bytes, not ${topicIdBytes}`)
+  const readClass = start.readClass ?? ReadClass.READ_CLASS_UNSPECIFIED
+  if (ReadClass[readClass] === undefined) {
+    return invalid('read_class', `read_class is ${readClass}; it is 1 (live) or 2 (replay)`)
+  }
   if ((start.endOffset ?? 0) < 0) return invalid('end_offset', `end_offset is ${start.endOffset}; it must be 0 or more`)
   return checkCredit(start.creditBytes ?? 0, creditBytesMax)
 }

@@ -2,12 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isStratalogError, StratalogError, stratalog } from '@stratalog/proto'
+import { ByteRate } from '../../replication/byte-rate.ts'
 import { MemoryStreamCall, memoryConnection } from '../../testing/memory-stream-call.ts'
 import { ByteBudget } from '../byte-budget.ts'
 import type { ReadablePartition } from '../partition-access.ts'
+import { ReplayGate } from '../replay-gate.ts'
 import { FetchSession } from './fetch-session.ts'
 
 type Data = stratalog.v1.FetchData.$Properties
+
+const REPLAY = stratalog.v1.ReadClass.READ_CLASS_REPLAY
 
 /** A log of batches of one offset each, `batchBytes` long; offsets in `control` are left out of what is served. */
 class MemoryPartition implements ReadablePartition {
@@ -77,9 +81,17 @@ class MemoryPartition implements ReadablePartition {
   }
 }
 
-function open(options: { outstandingBytes?: number } = {}) {
+function open(options: { outstandingBytes?: number; replayBytesPerSecond?: number } = {}) {
   const partitions = new Map<string, MemoryPartition>()
+  const copies = new Map<string, MemoryPartition>()
   const clock = { nowMs: 0 }
+  let timers: { readonly dueMs: number; readonly task: () => void }[] = []
+  const passTime = (ms: number): void => {
+    clock.nowMs += ms
+    const due = timers.filter(({ dueMs }) => dueMs <= clock.nowMs)
+    timers = timers.filter(({ dueMs }) => dueMs > clock.nowMs)
+    for (const { task } of due) task()
+  }
   const budget = new ByteBudget(1e9)
   const call = new MemoryStreamCall<stratalog.v1.FetchRequest, stratalog.v1.FetchResponse.$Properties>(
     memoryConnection(options.outstandingBytes ?? 1e9),
@@ -87,6 +99,15 @@ function open(options: { outstandingBytes?: number } = {}) {
   const session = new FetchSession({
     call,
     lookup: (topic) => partitions.get(topic) ?? new StratalogError('UNKNOWN_TOPIC_OR_PARTITION'),
+    lookupCopy: (topic) => copies.get(topic) ?? new StratalogError('NOT_LEADER_OR_FOLLOWER'),
+    replayGate: new ReplayGate({
+      rate: new ByteRate({ nowMs: () => clock.nowMs }, options.replayBytesPerSecond ?? 0),
+      nowMs: () => clock.nowMs,
+      schedule: (delayMs, task) => {
+        timers.push({ dueMs: clock.nowMs + delayMs, task })
+        return () => undefined
+      },
+    }),
     budget,
     creditBytesMax: 16 << 20,
     handlesMax: 10,
@@ -113,7 +134,7 @@ function open(options: { outstandingBytes?: number } = {}) {
     }
     return data
   }
-  return { call, session, partition, request, settle, clock, budget }
+  return { call, session, partition, copies, request, settle, clock, passTime, budget }
 }
 
 const bytesOf = (data: readonly Data[]) => data.reduce((sum, one) => sum + (one.recordBatches?.length ?? 0), 0)
@@ -355,4 +376,122 @@ test('a half-closed stream ends when no more can come; a failed one listens to n
   await second.settle()
   assert.ok(isStratalogError(second.call.ending, 'SHUTTING_DOWN'))
   assert.equal(log.listenerCount, 0)
+})
+
+test('a replay is sent in small pieces, and no faster than the limit', async () => {
+  const { partition, request, settle, passTime } = open({ replayBytesPerSecond: 1_000_000 })
+  partition('a', 10_000).batchBytes = 1_000
+  request({ starts: [{ handle: 1, topic: 'a', offset: 0, creditBytes: 8e6, readClass: REPLAY }] })
+  const first = await settle()
+  assert.ok(
+    first.every(({ recordBatches }) => (recordBatches?.length ?? 0) <= 256 * 1024),
+    'no read is large',
+  )
+  // What is saved up for 100 ms, overdrawn by one read.
+  assert.ok(bytesOf(first) <= 100_000 + 256 * 1024, `${bytesOf(first)} bytes at once`)
+  assert.equal(bytesOf(await settle()), 0)
+  let sent = bytesOf(first)
+  for (let ms = 0; ms < 2_000; ms += 10) {
+    passTime(10)
+    sent += bytesOf(await settle())
+  }
+  assert.ok(sent > 1_900_000 && sent < 2_500_000, `${sent} bytes in 2 seconds`)
+})
+
+test('history waits while live reads are under way, but not for ever', async () => {
+  const { partition, request, settle, passTime } = open()
+  const live = partition('live', 10)
+  const old = partition('old', 10)
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const read = live.read.bind(live)
+  live.read = async (offset, maxBytes) => {
+    await held
+    return read(offset, maxBytes)
+  }
+  request({ starts: [{ handle: 1, topic: 'live', offset: 0, creditBytes: 1e6 }] })
+  await settle()
+  request({ starts: [{ handle: 2, topic: 'old', offset: 0, creditBytes: 500, readClass: REPLAY }] })
+  await settle()
+  assert.equal(old.readCount, 0)
+  passTime(50)
+  assert.equal(bytesOf(await settle()), 500, 'one read of history goes anyway')
+  request({ credits: [{ handle: 2, bytes: 500 }] })
+  assert.equal(bytesOf(await settle()), 0)
+  release()
+  assert.equal(bytesOf(await settle()), 1_500)
+})
+
+test('a replay that is stopped, or whose call ends, holds up nobody', async () => {
+  const { partition, request, settle, passTime, call } = open({ replayBytesPerSecond: 1_000 })
+  const log = partition('a', 1_000)
+  request({ starts: [{ handle: 1, topic: 'a', offset: 0, creditBytes: 1e5, readClass: REPLAY }] })
+  assert.equal(bytesOf(await settle()), 100_000, 'the first read overdraws')
+  request({ starts: [{ handle: 2, topic: 'a', offset: 0, creditBytes: 1e5, readClass: REPLAY }] })
+  await settle()
+  request({ stops: [{ handle: 2 }] })
+  await settle()
+  passTime(200_000)
+  assert.equal(bytesOf(await settle()), 0)
+  request({ starts: [{ handle: 3, topic: 'a', offset: 0, creditBytes: 1e5, readClass: REPLAY }] })
+  assert.equal(bytesOf(await settle()), 100_000)
+  request({ credits: [{ handle: 1, bytes: 1e5 }] })
+  await settle()
+  const { readCount } = log
+  call.disconnect()
+  passTime(200_000)
+  await settle()
+  assert.equal(log.readCount, readCount)
+})
+
+test('who asks for any replica gets the copy that is here; what it lacks is not available yet', async () => {
+  const { copies, request, settle } = open()
+  const copy = new MemoryPartition()
+  copy.highWatermark = 5
+  copy.uncommittedCount = 1_000
+  copies.set('a', copy)
+  request({
+    starts: [
+      { handle: 1, topic: 'a', offset: 0, creditBytes: 1e6, anyReplica: true, endOffset: 6 },
+      { handle: 2, topic: 'a', offset: 0, creditBytes: 1e6 },
+      { handle: 3, topic: 'a', offset: 7, creditBytes: 1e6, anyReplica: true },
+    ],
+  })
+  const data = await settle()
+  assert.deepEqual(
+    data.filter(({ error }) => error).map(({ handle, error }) => [handle, error?.reason, error?.retriable]),
+    [
+      [2, 'UNKNOWN_TOPIC_OR_PARTITION', false],
+      [3, 'OFFSET_NOT_AVAILABLE', true],
+    ],
+  )
+  assert.equal(bytesOf(data), 500)
+  copy.change((log) => {
+    log.highWatermark = 6
+  })
+  assert.equal((await settle()).at(-1)?.endReached, true)
+})
+
+test('a class that nobody knows is refused', async () => {
+  const { partition, request, settle } = open()
+  partition('a', 1)
+  request({ starts: [{ handle: 1, topic: 'a', offset: 0, creditBytes: 1, readClass: 7 as never }] })
+  const [data] = await settle()
+  assert.deepEqual([data?.error?.reason, data?.error?.metadata?.['field']], ['INVALID_REQUEST', 'read_class'])
+})
+
+test('a reader that retention or a deletion overtakes is told what is left, never given silence', async () => {
+  const { partition, request, settle } = open()
+  const log = partition('a', 10)
+  request({ starts: [{ handle: 1, topic: 'a', offset: 2, creditBytes: 300, readClass: REPLAY }] })
+  assert.equal(bytesOf(await settle()), 300)
+  log.change((p) => {
+    p.logStartOffset = 8
+  })
+  const [data] = (await settle()).filter(({ error }) => error)
+  const { offset, logStartOffset, visibleEnd, reason } = data?.error?.metadata ?? {}
+  assert.deepEqual([data?.error?.reason, data?.error?.retriable], ['OFFSET_OUT_OF_RANGE', false])
+  assert.deepEqual([offset, logStartOffset, visibleEnd, reason], ['5', '8', '10', 'retention'])
 })

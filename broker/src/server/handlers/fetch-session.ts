@@ -2,7 +2,8 @@
  * One fetch stream: the client starts partitions and grants credit, the broker pushes what is committed.
  *
  * ```
- *  news (commit, credit, start) -> look -> ready set -> read (few at a time, round robin) -> outbox -> one message
+ *  news (commit, credit, start) -> look -> ready sets -> read (few at a time, round robin) -> outbox -> one message
+ *                                          live, history: history last, and as the broker's replay gate lets it
  * ```
  * Bounded on this side by bytes: a read reserves its size in the outbox, the reservation becomes what was read, and it
  * is given back when the network has taken it.
@@ -14,6 +15,7 @@ import type { ByteBudget } from '../byte-budget.ts'
 import type { StreamCall } from '../call.ts'
 import type { TellError } from '../leader-wait.ts'
 import type { PartitionLookup, ReadablePartition } from '../partition-access.ts'
+import type { ReplayGate } from '../replay-gate.ts'
 import { FetchOutbox, MESSAGE_TARGET_BYTES } from './fetch-outbox.ts'
 import { checkCredit, checkFetchStart, FetchReader, failedHandle } from './fetch-reader.ts'
 
@@ -24,7 +26,11 @@ type FetchData = stratalog.v1.FetchData.$Properties
 /** What a session is made of. */
 export interface FetchSessionOptions {
   readonly call: StreamCall<FetchRequest, stratalog.v1.FetchResponse.$Properties>
+  /** The partitions that this broker leads. */
   readonly lookup: PartitionLookup<ReadablePartition>
+  /** Its copies, whoever leads. */
+  readonly lookupCopy: PartitionLookup<ReadablePartition>
+  readonly replayGate: ReplayGate
   /** Bytes written and not yet taken by the network, of the whole broker. */
   readonly budget: ByteBudget
   readonly creditBytesMax: number
@@ -41,6 +47,8 @@ export interface FetchSessionOptions {
 /** Near upper bound of the fields beside the batches. */
 const DATA_OVERHEAD_BYTES = 80
 const READS_IN_FLIGHT_MAX = 4
+/** Small enough that nobody notices the turn of the event loop that it takes. */
+const REPLAY_READ_BYTES = 256 * 1024
 /** Handles over a stream's life: they are remembered, as none may be used twice. */
 const HANDLES_EVER_MAX = 1_000_000
 
@@ -52,10 +60,13 @@ export class FetchSession {
   /** Readers with news to look at, and readers that may read, in the order in which they get their turn. */
   readonly #news = new Set<FetchReader>()
   readonly #ready = new Set<FetchReader>()
+  /** Those of history that may read. */
+  readonly #readyHistory = new Set<FetchReader>()
   readonly #outbox: FetchOutbox
   #readsInFlight = 0
   /** Errors that are told in a moment. */
   #untoldCount = 0
+  readonly #onGate = (): void => this.#schedule()
   #isTurnScheduled = false
   #hasHalfClosed = false
   #isOver = false
@@ -104,7 +115,7 @@ export class FetchSession {
   }
 
   #start(start: FetchStart): void {
-    const { lookup, creditBytesMax, handlesMax, nowMs } = this.#options
+    const { lookup, lookupCopy, creditBytesMax, handlesMax, nowMs } = this.#options
     const handle = start.handle ?? 0
     if (this.#usedHandles.has(handle)) {
       throw new StratalogError('INVALID_REQUEST', `handle ${handle} was used before on this stream`, {
@@ -117,7 +128,8 @@ export class FetchSession {
     this.#usedHandles.add(handle)
     const error = checkFetchStart(start, creditBytesMax) ?? this.#handleLimitFault(handlesMax)
     const topicId = start.topicId && start.topicId.length > 0 ? start.topicId : undefined
-    const partition = error ?? lookup(start.topic ?? '', start.partition ?? 0, topicId)
+    const find = start.anyReplica ? lookupCopy : lookup
+    const partition = error ?? find(start.topic ?? '', start.partition ?? 0, topicId)
     if (partition instanceof StratalogError) {
       this.#tellFailed(handle, partition)
       return
@@ -191,13 +203,16 @@ export class FetchSession {
       this.#look(reader)
     }
     this.#readOn()
+    this.#readHistory()
     this.#outbox.send()
     if (this.#hasHalfClosed) this.#endIfNothingMoreCanCome()
   }
 
   #look(reader: FetchReader): void {
     if (reader.isEnded || this.#endIfFaulty(reader)) return
-    if (reader.canRead(reader.partition.bounds())) this.#ready.add(reader)
+    if (!reader.canRead(reader.partition.bounds())) return
+    const ready = reader.isReplay ? this.#readyHistory : this.#ready
+    ready.add(reader)
   }
 
   #readOn(): void {
@@ -208,20 +223,47 @@ export class FetchSession {
         return
       }
       this.#ready.delete(reader)
-      if (reader.canRead(reader.partition.bounds())) void this.#read(reader)
+      if (reader.canRead(reader.partition.bounds())) void this.#readLive(reader)
     }
   }
 
-  async #read(reader: FetchReader): Promise<void> {
-    const maxBytes = Math.min(reader.creditBytes, MESSAGE_TARGET_BYTES)
+  /** Only when no live read of this stream waits. */
+  #readHistory(): void {
+    const { replayGate } = this.#options
+    if (this.#ready.size > 0) return
+    for (const reader of this.#readyHistory) {
+      if (this.#readsInFlight >= READS_IN_FLIGHT_MAX) return
+      if (this.#outbox.mustWait) {
+        this.#outbox.whenRoom(() => this.#schedule())
+        return
+      }
+      const mayRead = reader.canRead(reader.partition.bounds())
+      if (mayRead && !replayGate.tryBegin(this.#onGate)) return
+      this.#readyHistory.delete(reader)
+      if (mayRead) void this.#read(reader, REPLAY_READ_BYTES).then((bytes) => replayGate.ended(bytes))
+    }
+  }
+
+  async #readLive(reader: FetchReader): Promise<void> {
+    const { replayGate } = this.#options
+    replayGate.liveBegan()
+    await this.#read(reader, MESSAGE_TARGET_BYTES)
+    replayGate.liveEnded()
+  }
+
+  /** Never rejects. @returns the bytes that were read. */
+  async #read(reader: FetchReader, bytesMax: number): Promise<number> {
+    const maxBytes = Math.min(reader.creditBytes, bytesMax)
     reader.isReading = true
     this.#readsInFlight++
     this.#outbox.take(maxBytes)
     try {
       const { bytes, nextOffset } = await reader.partition.read(reader.position, maxBytes)
       this.#onRead(reader, bytes, nextOffset)
+      return bytes?.length ?? 0
     } catch (error) {
       if (!reader.isEnded) this.#endWith(reader, this.#options.nameError(error))
+      return 0
     } finally {
       this.#readsInFlight--
       reader.isReading = false
@@ -268,6 +310,7 @@ export class FetchSession {
     reader.stopListening()
     this.#readers.delete(reader.handle)
     this.#ready.delete(reader)
+    this.#readyHistory.delete(reader)
     this.#news.delete(reader)
   }
 
@@ -286,6 +329,7 @@ export class FetchSession {
   #close(): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#options.replayGate.forget(this.#onGate)
     this.#outbox.close()
     for (const reader of [...this.#readers.values()]) this.#remove(reader)
   }

@@ -42,6 +42,7 @@ export async function openCore(
     clientAddress: { host: 'sim', port: CLIENT_PORT + id },
     peerAddress: peerAddressOf(id),
     network: cluster.network.open(broker, process, identity),
+    dataDirectory: null,
     topicsDirectory: TOPICS_DIRECTORY,
     metadataDirectory: METADATA_DIRECTORY,
     topicDefaults: new Map(),

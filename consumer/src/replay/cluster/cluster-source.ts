@@ -10,7 +10,6 @@ import {
   type NumberRange,
   type OffsetAnswer,
   type OffsetPosition,
-  planSplits,
 } from '@stratalog/client'
 import { invariant, type TopicPartition, topicPartitionKey } from '@stratalog/proto'
 import type { ReplayHost, ReplaySplit } from '../manifest.ts'
@@ -107,10 +106,10 @@ class ClusterSource implements ReplaySource {
     partitions: readonly TopicPartition[],
     options: SourceCallOptions = {},
   ): Promise<(number | null)[]> {
-    const byTopic = Map.groupBy(partitions, ({ topic }) => topic)
-    const selection = [...byTopic].map(([topic, places]) => ({
+    const topics = [...new Set(partitions.map(({ topic }) => topic))]
+    const selection = topics.map((topic) => ({
       topic,
-      partitions: places.map(({ partition }) => partition),
+      partitions: partitions.flatMap((place) => (place.topic === topic ? [place.partition] : [])),
     }))
     const offsets = new Map<string, number | null>()
     for (const committed of await this.#client.admin.fetchOffsets(groupId, selection, options)) {
@@ -121,11 +120,10 @@ class ClusterSource implements ReplaySource {
   }
 
   async range(range: RangeOfPartition, targetBytes: number, options: SourceCallOptions = {}): Promise<SourceRange> {
-    const { startOffset, endOffset, topicId } = range
+    const { startOffset, endOffset } = range
     const hosts = await this.#hosts(range, options)
     if (startOffset >= endOffset) return { points: [], hosts }
-    const query = { ...range, topicId: Buffer.from(topicId, 'hex'), targetBytes }
-    const [answer] = await planSplits(this.#client, [query], options)
+    const [answer] = await this.#client.admin.planSplits([{ ...range, targetBytes }], options)
     invariant(answer !== undefined, 'an answer for every query')
     if (answer.error !== null) throw answer.error
     const points = answer.splits.map((split) => ({

@@ -104,10 +104,16 @@ export async function isBatchEnd(
   return position >= 0 && (await headerAt(file, position))?.lastOffset === lastOffset
 }
 
-/** The batch that holds `offset`, or the next one behind it; null when the file ends, or is damaged, before. */
+/**
+ * The batch that holds `offset`, or the file's first when that lies behind it; null when the file ends, or is damaged,
+ * before.
+ */
 export async function findBatch(file: FileHandle, segment: SegmentFile, offset: number): Promise<PlacedHeader | null> {
   for await (const placed of walkHeaders(file, await floorPosition(file, segment, offset))) {
-    if (placed.header.lastOffset >= offset) return placed
+    const { baseOffset, lastOffset } = placed.header
+    // Batches follow one another without a gap.
+    if (baseOffset > Math.max(offset, segment.baseOffset)) return null
+    if (lastOffset >= offset) return placed
   }
   return null
 }

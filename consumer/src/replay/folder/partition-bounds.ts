@@ -1,9 +1,11 @@
 /**
  * What can be read of a partition in a folder: from its log start to what that broker knew to be committed.
  *
- * The committed end comes from the broker's note (docs/log-format.md) and may lag, never lead: whatever is below it is
- * on this disk. So a log that ends before it, or is not sound there, is damaged. What lies behind it may be a batch that
- * is being written, or one that the cluster never agreed on, and is not looked at.
+ * The committed end comes from the broker's note (proto's committed-offsets.ts). What it says is committed is so for ever,
+ * and was on this disk: a log that is not sound below it is damaged. But the copy may be another one by now, which was
+ * begun anew and has not got so far: a log that ends cleanly, and is not known to have been longer, ends there. What lies
+ * behind the committed end may be a batch that is being written, or one that the cluster never agreed on, and is not
+ * looked at.
  */
 import { open } from 'node:fs/promises'
 import { StratalogError } from '@stratalog/proto'
@@ -41,9 +43,11 @@ export async function partitionState(
   const firstOffset = segments[0]?.baseOffset ?? 0
   const logStartOffset = Math.max(firstOffset, checkpoint?.logStartOffset ?? 0, mark?.logStartOffset ?? 0)
   let committedEnd = mark?.committedEnd ?? null
+  const flushedEnd = Math.max(checkpoint?.flushedEndOffset ?? 0, logStartOffset)
   if (unsafeToLogEnd) {
-    const flushedEnd = Math.max(committedEnd ?? 0, checkpoint?.flushedEndOffset ?? 0, logStartOffset)
-    committedEnd = Math.max(flushedEnd, await soundEnd(segments))
+    committedEnd = Math.max(committedEnd ?? 0, flushedEnd, await soundEnd(segments))
+  } else if (committedEnd !== null) {
+    committedEnd = Math.min(committedEnd, Math.max(flushedEnd, await cleanEnd(segments, committedEnd)))
   }
   if (committedEnd === null) throw committedEndUnknown(folder, place)
   return { logStartOffset, committedEnd: Math.max(committedEnd, logStartOffset), segments, checkpoint }
@@ -91,6 +95,23 @@ export async function openOrMissing(segment: SegmentFile): Promise<Awaited<Retur
     if (isMissing(error)) return null
     throw error
   }
+}
+
+/** Where the log ends if it does so cleanly before `endOffset`; otherwise that: whoever reads it meets what is wrong. */
+async function cleanEnd(segments: readonly SegmentFile[], endOffset: number): Promise<number> {
+  const last = segments.at(-1)
+  if (last === undefined || last.baseOffset >= endOffset) return endOffset
+  const found = await withFile(last, async (file) => {
+    let end = last.baseOffset
+    let position = 0
+    for await (const placed of walkHeaders(file, await floorPosition(file, last, endOffset - 1))) {
+      end = placed.header.lastOffset + 1
+      if (end >= endOffset) return endOffset
+      position = placed.position + placed.header.sizeBytes
+    }
+    return position === (await file.stat()).size ? end : endOffset
+  })
+  return found ?? endOffset
 }
 
 /** The end of the sound batches of the last segment, a half-written one left out. */

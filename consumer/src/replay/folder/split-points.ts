@@ -63,17 +63,20 @@ async function segmentCuts(
   const last = await findBatch(file, segment, endOffset)
   const endPosition = last === null ? fileBytes : placeOfEnd(last, endOffset)
   const cuts: Cut[] = [toCut(first)]
-  let latest = first.position
+  let latest = first
   const add = (placed: PlacedHeader): void => {
-    if (placed.position - latest < targetBytes || placed.position >= endPosition) return
+    const { position, header } = placed
+    if (position - latest.position < targetBytes || position >= endPosition) return
+    // A header that is damaged may say anything.
+    if (header.baseOffset <= latest.header.lastOffset || header.baseOffset >= endOffset) return
     cuts.push(toCut(placed))
-    latest = placed.position
+    latest = placed
   }
   let indexed = first.position
   for (const [lastOffset, position] of await readOffsetIndex(segment)) {
     if (position <= first.position || position >= endPosition) continue
     indexed = Math.max(indexed, position)
-    if (position - latest < targetBytes) continue
+    if (position - latest.position < targetBytes) continue
     const header = await headerAt(file, position)
     if (header?.lastOffset === lastOffset) add({ position, header })
   }

@@ -53,7 +53,9 @@ describe('a replay of a broker', () => {
     for (let partition = 0; partition < 3; partition++) {
       for (const [turn, codec] of CODECS.entries()) {
         const each = BATCHES / CODECS.length
-        const batches = Array.from({ length: each }, (_, index) => numbered((turn * each + index) * PER_BATCH, PER_BATCH))
+        const batches = Array.from({ length: each }, (_, index) =>
+          numbered((turn * each + index) * PER_BATCH, PER_BATCH),
+        )
         await produceRaw(client, { topic: 'numbers', partition, codec, batches })
       }
       // Each restart leaves a control batch.
@@ -89,12 +91,19 @@ describe('a replay of a broker', () => {
   })
 
   it('cuts on batch boundaries, into pieces with their hosts and epochs', async () => {
-    const { splits } = await planReplay(clusterSource(client), { topics: ['numbers'], partitions: [1], splitBytes: 4_000 })
+    const { splits } = await planReplay(clusterSource(client), {
+      topics: ['numbers'],
+      partitions: [1],
+      splitBytes: 4_000,
+    })
     assert.ok(splits.length > 5)
     const total = splits.reduce((sum, { bytes }) => sum + bytes, 0)
     for (const { bytes, hosts, leaderEpoch } of splits) {
       assert.ok(bytes > 0 && bytes < total / 3)
-      assert.deepEqual(hosts.map(({ port }) => port), [Number(broker.bootstrap.split(':')[1])])
+      assert.deepEqual(
+        hosts.map(({ port }) => port),
+        [Number(broker.bootstrap.split(':')[1])],
+      )
       assert.ok(leaderEpoch !== null && leaderEpoch >= 1)
     }
   })
@@ -149,14 +158,20 @@ describe('a topic that changes after the plan', () => {
     const cluster = clusterSource(client)
     const folder = folderSource(broker.dataDir)
     const { splits } = await planReplay(cluster, { topics: ['t'] })
-    await client.admin.deleteRecords('t', 0, 13)
+    await client.admin.deleteRecords({ topic: 't', partition: 0, beforeOffset: 13 })
     await until(async () => (await folder.bounds([{ topic: 't', partition: 0 }]))[0]!.logStartOffset === 13, 'the note')
     for (const source of [cluster, folder]) {
       const gone = { reason: 'deleted', deletedFrom: '0', deletedEnd: '13', logStartOffset: '13' }
       await assert.rejects(read(source, splits[0]!), { code: 'OFFSET_OUT_OF_RANGE', metadata: gone }, source.kind)
       const { records, gaps } = await read(source, splits[0]!, { onDeleted: 'skip' })
-      assert.deepEqual(records.map(({ value }) => Number(value)), [13, 14, 15, 16, 17, 18, 19])
-      assert.deepEqual(gaps.map(({ cause, endOffset }) => [cause, endOffset]), [['deleted', 13]])
+      assert.deepEqual(
+        records.map(({ value }) => Number(value)),
+        [13, 14, 15, 16, 17, 18, 19],
+      )
+      assert.deepEqual(
+        gaps.map(({ cause, endOffset }) => [cause, endOffset]),
+        [['deleted', 13]],
+      )
     }
   })
 })

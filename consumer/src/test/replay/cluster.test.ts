@@ -93,7 +93,7 @@ describe('a reader of a split', () => {
     await using world = await World.start(LONG)
     const offsets: number[] = []
     for await (const batch of readSplit(world.source(), splitOf(0, 200), SMALL)) {
-      batch.forEach(({ offset }) => offsets.push(offset))
+      for (const { offset } of batch) offsets.push(offset)
       if (offsets.length % 50 === 0) world.broker.dropStreams(new StratalogError('SHUTTING_DOWN'))
     }
     assert.deepEqual(offsets, dataOffsets(LONG))
@@ -120,7 +120,7 @@ describe('a reader of a split', () => {
     await using world = await World.start(LONG)
     const offsets: number[] = []
     for await (const batch of readSplit(world.source({ stallTimeoutMs: 200 }), splitOf(0, 200), SMALL)) {
-      batch.forEach(({ offset }) => offsets.push(offset))
+      for (const { offset } of batch) offsets.push(offset)
       if (offsets.length === 20) {
         world.broker.isSilent = true
         setTimeout(() => {
@@ -207,7 +207,10 @@ describe('a batch that is damaged on its way', () => {
     })
     const { records, gaps } = await read(world.source(), splitOf(0, 9), { skipCorrupt: true })
     assert.deepEqual(offsetsOf(records), [0, 1, 2, 7, 8])
-    assert.deepEqual(gaps.map(({ cause, startOffset, endOffset }) => [cause, startOffset, endOffset]), [['corrupt', 3, 7]])
+    assert.deepEqual(
+      gaps.map(({ cause, startOffset, endOffset }) => [cause, startOffset, endOffset]),
+      [['corrupt', 3, 7]],
+    )
   })
 })
 

@@ -3,11 +3,10 @@ import assert from 'node:assert/strict'
 import { appendFile, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { encodeCommittedOffsets } from '@stratalog/proto'
-import type { CompressionName } from '@stratalog/proto/records'
+import { type CompressionName, crc32c } from '@stratalog/proto/records'
 import fc from 'fast-check'
 import { folderSource, openReplaySource, planReplay, readSplit } from '../../index.ts'
-import { LogFolder } from './log-folder.ts'
+import { LogFolder, noteOf } from './log-folder.ts'
 import { read, readAll } from './replay-reading.ts'
 
 const CODECS: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
@@ -30,7 +29,10 @@ async function simpleFolder(batchCount = 30): Promise<LogFolder> {
 describe('a folder', () => {
   it('is planned and read whatever is in its log: each record once, everything else told with its cause', async () => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ kind: fc.constant('full' as const), count: fc.integer({ min: 1, max: 30 }) }) },
+      {
+        weight: 6,
+        arbitrary: fc.record({ kind: fc.constant('full' as const), count: fc.integer({ min: 1, max: 30 }) }),
+      },
       {
         weight: 3,
         arbitrary: fc.record({
@@ -101,7 +103,7 @@ describe('a folder', () => {
     await using folder = await simpleFolder()
     const source = folderSource(folder.dataDir)
     const place = { topic: 't', partition: 0 }
-    const asked = [0, 1_000, 5_500, 99_000, 150_250, 331_000, 332_000, 1e12]
+    const asked = [0, 1_000, 5_500, 99_000, 150_250, 301_000, 302_000, 1e12]
     const expected = asked.map((ms) => folder.records.find(({ timestamp }) => timestamp >= ms)?.offset ?? null)
     const questions = asked.map((timestampMs) => ({ ...place, timestampMs }))
     assert.deepEqual(await source.offsetsForTime(questions), expected)
@@ -126,7 +128,10 @@ describe('a folder', () => {
     const manifest = await planReplay(source, { ...TOPICS, splits: 1 })
     const [split] = manifest.splits
     const { records } = await read(source, split!, { fromOffset: 137 })
-    assert.deepEqual(records, folder.records.filter(({ offset }) => offset >= 137))
+    assert.deepEqual(
+      records,
+      folder.records.filter(({ offset }) => offset >= 137),
+    )
     const filter = {
       fromTimestampMs: 50_000,
       toTimestampMs: 260_000,
@@ -151,7 +156,10 @@ describe('what a folder does not vouch for', () => {
     const manifest = await planReplay(source, TOPICS)
     assert.equal(manifest.topics[0]!.partitions[0]!.endOffset, committedEnd)
     const { records } = await readAll(source, manifest)
-    assert.deepEqual(records, folder.records.filter(({ offset }) => offset < committedEnd))
+    assert.deepEqual(
+      records,
+      folder.records.filter(({ offset }) => offset < committedEnd),
+    )
   })
 
   it('is refused without a note of what is committed, and read up to the sound end only on demand', async () => {
@@ -176,15 +184,76 @@ describe('what a folder does not vouch for', () => {
     const manifest = await planReplay(folderSource(folder.dataDir), TOPICS)
     const { topic, topicId } = folder
     const mark = { topic, topicId, partition: 0, logStartOffset: 0, committedEnd: 100 }
-    await writeFile(join(folder.dataDir, 'committed-offset-checkpoint'), encodeCommittedOffsets([mark]))
+    await writeFile(join(folder.dataDir, 'committed-offset-checkpoint'), noteOf(mark))
     await assert.rejects(readAll(folderSource(folder.dataDir), manifest), {
       code: 'OFFSET_OUT_OF_RANGE',
-      message: /wanted up to 333, but what is known to be committed ends at 100/,
+      message: /wanted up to 303, but what is known to be committed ends at 100/,
     })
     await writeFile(join(folder.dataDir, 'committed-offset-checkpoint'), '0\n1\nt x 0')
     await assert.rejects(readAll(folderSource(folder.dataDir), manifest), { code: 'STORAGE_ERROR' })
   })
 })
+
+describe('a copy that is younger than the note of another one before it', () => {
+  it('ends where it ends, cleanly, unless it is known to have been longer', async () => {
+    await using folder = await simpleFolder()
+    const source = folderSource(folder.dataDir)
+    const manifest = await planReplay(source, TOPICS)
+    const last = folder.batches.at(-1)!
+    const bytes = await readFile(last.path)
+    await writeFile(last.path, bytes.subarray(0, last.position))
+    const shorter = await planReplay(source, TOPICS)
+    assert.equal(shorter.topics[0]!.partitions[0]!.endOffset, last.baseOffset)
+    assert.equal((await readAll(source, shorter)).records.length, 290)
+    await assert.rejects(readAll(source, manifest), {
+      code: 'OFFSET_OUT_OF_RANGE',
+      message: /is known to be committed ends at 293/,
+    })
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint({ flushedEndOffset: folder.endOffset }))
+    await assert.rejects(readAll(source, manifest), { code: 'CORRUPT_MESSAGE', message: /the file ends before it/ })
+  })
+
+  it('is known by its checkpoint: epochs, log start, largest timestamps', async () => {
+    await using folder = await simpleFolder()
+    const source = folderSource(folder.dataDir)
+    const manifest = await planReplay(source, TOPICS)
+    const facts = {
+      logStartOffset: 0,
+      epochs: [[2, 0]],
+      scan: { offset: 303 },
+      sealed: [{ baseOffset: 0, maxTimestamp: 1 }],
+    }
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint(facts))
+    // It is said that all of it is of epoch 2; from the second segment on the batches say otherwise.
+    await assert.rejects(readAll(source, manifest), {
+      code: 'CORRUPT_MESSAGE',
+      message: /offset 101.*its leader epoch is 3, not 2/,
+    })
+    const question = { topic: 't', partition: 0, timestampMs: 50_000 }
+    assert.deepEqual(await source.offsetsForTime([question]), [102], 'the first segment is said to be older')
+    await writeFile(join(folder.directory, 'log-checkpoint'), checkpoint({ logStartOffset: 55 }))
+    assert.deepEqual(await source.bounds([question]), [{ logStartOffset: 55, visibleEnd: 303 }])
+    const damaged = checkpoint({ logStartOffset: 55 })
+    damaged[20]! ^= 1
+    await writeFile(join(folder.directory, 'log-checkpoint'), damaged)
+    assert.deepEqual(await source.bounds([question]), [{ logStartOffset: 0, visibleEnd: 303 }])
+  })
+})
+
+/** A recovery checkpoint as brokers write it. */
+function checkpoint(facts: object): Buffer {
+  const whole = {
+    version: 1,
+    logStartOffset: 0,
+    flushedEndOffset: 0,
+    sealed: [],
+    scan: { offset: 0 },
+    epochs: [],
+    ...facts,
+  }
+  const body = Buffer.from(`\n${JSON.stringify(whole)}\n`)
+  return Buffer.concat([Buffer.from(crc32c(body).toString(16).padStart(8, '0')), body])
+}
 
 describe('a topic that is not the one planned', () => {
   it('is an error: created again, gone, or written by other leaders', async () => {
@@ -205,7 +274,10 @@ describe('a topic that is not the one planned', () => {
     await rm(folder.directory, { recursive: true })
     await assert.rejects(read(source, split!), { code: 'UNKNOWN_TOPIC_OR_PARTITION' })
     await assert.rejects(planReplay(source, TOPICS), { code: 'UNKNOWN_TOPIC_OR_PARTITION' })
-    await assert.rejects(planReplay(folderSource('/nowhere'), TOPICS), { code: 'STORAGE_ERROR', message: /no data folder/ })
+    await assert.rejects(planReplay(folderSource('/nowhere'), TOPICS), {
+      code: 'STORAGE_ERROR',
+      message: /no data folder/,
+    })
   })
 })
 
@@ -217,16 +289,24 @@ describe('retention that overtakes a reader', () => {
     const [split] = manifest.splits
     await folder.finish(folder.endOffset, 200)
     await assert.rejects(read(source, split!), (error: Error & { metadata: Record<string, string> }) => {
-      assert.match(error.message, /offsets 0 to 200 of t-0 were deleted .* 200 to 333 are left/)
-      assert.deepEqual(error.metadata, { reason: 'deleted', deletedFrom: '0', deletedEnd: '200', logStartOffset: '200' })
+      assert.match(error.message, /offsets 0 to 200 of t-0 were deleted .* 200 to 303 are left/)
+      assert.deepEqual(error.metadata, {
+        reason: 'deleted',
+        deletedFrom: '0',
+        deletedEnd: '200',
+        logStartOffset: '200',
+      })
       return true
     })
     const { records, gaps } = await readAll(source, manifest, { onDeleted: 'skip' })
-    assert.deepEqual(records, folder.records.filter(({ offset }) => offset >= 200))
+    assert.deepEqual(
+      records,
+      folder.records.filter(({ offset }) => offset >= 200),
+    )
     assert.deepEqual([gaps[0]!.cause, gaps[0]!.startOffset, gaps[0]!.endOffset], ['deleted', 0, 200])
     await folder.finish(folder.endOffset, folder.endOffset)
     const none = await readAll(source, manifest, { onDeleted: 'skip' })
-    assert.deepEqual([none.records, none.gaps.map(({ missingCount }) => missingCount)], [[], [333]])
+    assert.deepEqual([none.records, none.gaps.map(({ missingCount }) => missingCount)], [[], [303]])
   })
 
   it('does not touch a file that is open, and is met at the next one', async () => {
@@ -236,13 +316,17 @@ describe('retention that overtakes a reader', () => {
     const offsets: number[] = []
     const run = async (): Promise<void> => {
       for await (const batch of readSplit(source, split!)) {
-        batch.forEach(({ offset }) => offsets.push(offset))
+        for (const { offset } of batch) offsets.push(offset)
         if (offsets.length > 10) continue
-        for (const name of (await readdir(folder.directory)).sort().slice(0, 6)) await unlink(join(folder.directory, name))
+        for (const name of (await readdir(folder.directory)).sort().slice(0, 6))
+          await unlink(join(folder.directory, name))
       }
     }
-    await assert.rejects(run, { code: 'OFFSET_OUT_OF_RANGE', message: /the log begins at 222/ })
-    assert.deepEqual(offsets, folder.records.flatMap(({ offset }) => (offset < 111 ? [offset] : [])))
+    await assert.rejects(run, { code: 'OFFSET_OUT_OF_RANGE', message: /the log begins at 202/ })
+    assert.deepEqual(
+      offsets,
+      folder.records.flatMap(({ offset }) => (offset < 101 ? [offset] : [])),
+    )
   })
 })
 
@@ -256,7 +340,7 @@ describe('damage in a folder', () => {
       bytes[at] = bytes[at]! ^ mask
       await writeFile(batch.path, bytes)
       const source = folderSource(folder.dataDir)
-      const manifest = await planReplay(source, { ...TOPICS, to: { offset: 333 }, splits: 1 })
+      const manifest = await planReplay(source, { ...TOPICS, to: { offset: 303 }, splits: 1 })
       const told = await readAll(source, manifest).then(
         () => null,
         (error: Error & { code: string; metadata: Record<string, string>; partition: number }) => error,
@@ -272,7 +356,9 @@ describe('damage in a folder', () => {
       const { offset, file, position } = told.metadata
       assert.deepEqual([offset, file, position], [String(batch.baseOffset), batch.path, String(batch.position)])
       const { records, gaps } = await readAll(source, manifest, { skipCorrupt: true })
-      const sound = folder.records.filter((record) => record.offset < batch.baseOffset || record.offset >= batch.endOffset)
+      const sound = folder.records.filter(
+        (record) => record.offset < batch.baseOffset || record.offset >= batch.endOffset,
+      )
       assert.deepEqual(records, sound)
       const corrupt = gaps.filter(({ cause }) => cause === 'corrupt')
       assert.deepEqual(
@@ -293,33 +379,43 @@ describe('damage in a folder', () => {
     await writeFile(third!, bytes.subarray(0, bytes.length - 20))
     await assert.rejects(readAll(source, manifest), { code: 'CORRUPT_MESSAGE', message: /the file ends after/ })
     await unlink(second!)
-    await assert.rejects(readAll(source, manifest), { code: 'CORRUPT_MESSAGE', message: /at offset 111 of t-0 is damaged: the file ends/ })
+    await assert.rejects(readAll(source, manifest), {
+      code: 'CORRUPT_MESSAGE',
+      message: /at offset 101 of t-0 is damaged: the file ends/,
+    })
     const { records, gaps } = await readAll(source, manifest, { skipCorrupt: true })
     assert.deepEqual(records.length, 200 - 10)
-    assert.deepEqual(gaps.filter(({ cause }) => cause === 'corrupt').map(({ startOffset, endOffset }) => [startOffset, endOffset]), [
-      [111, 222],
-      [323, 333],
-    ])
+    assert.deepEqual(
+      gaps.filter(({ cause }) => cause === 'corrupt').map(({ startOffset, endOffset }) => [startOffset, endOffset]),
+      [
+        [101, 202],
+        [293, 303],
+      ],
+    )
   })
 
   it('is records that do not decode although their CRC is right', async () => {
     await using folder = await LogFolder.create()
     folder.appendNumbers(10)
-    folder.append({ records: [{ delta: 0, timestamp: 1, value: 'a' }], spanCount: 5 })
+    folder.append({ records: [{ delta: 0, timestamp: 1, value: 'a'.repeat(50) }], spanCount: 5 })
     await folder.finish()
     const { path, position } = folder.batches[1]!
     const bytes = await readFile(path)
-    const { crc32c } = await import('@stratalog/proto/records')
     bytes.writeInt32BE(2, position + 57)
     bytes.writeUInt32BE(crc32c(bytes, position + 21), position + 17)
     await writeFile(path, bytes)
     const source = folderSource(folder.dataDir)
     const manifest = await planReplay(source, TOPICS)
     await assert.rejects(readAll(source, manifest), { code: 'CORRUPT_MESSAGE' })
-    const [split] = manifest.splits
-    const { records, gaps } = await read(source, split!, { skipCorrupt: true })
+    const { records, gaps } = await readAll(source, manifest, { skipCorrupt: true })
     assert.equal(records.length, 11)
-    assert.deepEqual(gaps.map(({ cause }) => cause).includes('corrupt'), true)
+    assert.deepEqual(
+      gaps.map(({ cause, startOffset, endOffset, missingCount }) => [cause, startOffset, endOffset, missingCount]),
+      [
+        ['compacted', 10, 15, 3],
+        ['corrupt', 11, 15, 1],
+      ],
+    )
   })
 
   it('is not taken for it when it lies outside of what is read', async () => {
@@ -331,6 +427,9 @@ describe('damage in a folder', () => {
     await writeFile(first.path, bytes)
     const source = folderSource(folder.dataDir)
     const { records } = await readAll(source, await planReplay(source, { ...TOPICS, from: { offset: 40 } }))
-    assert.deepEqual(records, folder.records.filter(({ offset }) => offset >= 40))
+    assert.deepEqual(
+      records,
+      folder.records.filter(({ offset }) => offset >= 40),
+    )
   })
 })

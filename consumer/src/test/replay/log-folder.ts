@@ -2,10 +2,10 @@
  * A broker's data folder built by hand, and a model of what is in it: batches of all codecs, thinned by compaction,
  * emptied by it, control batches, several segments with their indexes.
  */
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeCommittedOffsets } from '@stratalog/proto'
+import { type CommittedOffsets, encodeCommittedOffsets, encodeCommittedOffsetsLine } from '@stratalog/proto'
 import { type CompressionName, compressSync, crc32c, encodeLeaderChange, stampBatch } from '@stratalog/proto/records'
 
 const HEADER_BYTES = 61
@@ -20,7 +20,12 @@ export interface ModelRecord {
 
 /** A batch to be written: its records may leave offsets out. */
 export interface BatchPlan {
-  readonly records: readonly { readonly delta: number; readonly timestamp: number; readonly value: string | null; readonly key?: string | null }[]
+  readonly records: readonly {
+    readonly delta: number
+    readonly timestamp: number
+    readonly value: string | null
+    readonly key?: string | null
+  }[]
   /** Offsets that it covers. */
   readonly spanCount: number
   readonly codec?: CompressionName
@@ -131,10 +136,13 @@ export class LogFolder implements AsyncDisposable {
       await writeFile(segment.path.replace(/log$/, 'index'), encodeIndex(segment))
       await writeFile(segment.path.replace(/log$/, 'timeindex'), encodeTimeIndex(segment))
     }
-    if (committedEnd === null) return
+    const note = join(this.dataDir, 'committed-offset-checkpoint')
+    if (committedEnd === null) {
+      await rm(note, { force: true })
+      return
+    }
     const { topic, topicId, partition } = this
-    const mark = encodeCommittedOffsets([{ topic, topicId, partition, logStartOffset, committedEnd }])
-    await writeFile(join(this.dataDir, 'committed-offset-checkpoint'), mark)
+    await writeFile(note, noteOf({ topic, topicId, partition, logStartOffset, committedEnd }))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -176,6 +184,11 @@ export class LogFolder implements AsyncDisposable {
     const { path } = segment
     this.batches.push({ baseOffset, endOffset: this.endOffset, path, position, sizeBytes: batch.length, control })
   }
+}
+
+/** A broker's note of what is committed. */
+export function noteOf(offsets: CommittedOffsets): Buffer {
+  return encodeCommittedOffsets([encodeCommittedOffsetsLine(offsets)])
 }
 
 /** What a folder is made of. */
