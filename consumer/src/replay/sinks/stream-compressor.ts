@@ -11,20 +11,20 @@ import type { ByteTarget } from './byte-target.ts'
 /** Compression of NDJSON and CSV. */
 export type TextCompression = 'gzip' | 'zstd'
 
-const BUFFER_BYTES = 4 * 1024 * 1024
+/** Bytes that may wait for the thread pool. */
+const BACKLOG_BYTES_MAX = 4 * 1024 * 1024
 
 /** See the file's header. */
 export class StreamCompressor implements ByteTarget {
   readonly #stream: Transform
   readonly #ended: Promise<void>
   #failure: { readonly error: unknown } | null = null
+  #backlogBytes = 0
   #wake: () => void = () => {}
 
   constructor(target: ByteTarget, compression: TextCompression) {
     const stream =
-      compression === 'gzip'
-        ? createGzip({ highWaterMark: BUFFER_BYTES })
-        : createZstdCompress({ highWaterMark: BUFFER_BYTES, params: { [constants.ZSTD_c_checksumFlag]: 1 } })
+      compression === 'gzip' ? createGzip() : createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } })
     this.#stream = stream
     stream.on('data', (bytes: Buffer) => {
       try {
@@ -33,7 +33,6 @@ export class StreamCompressor implements ByteTarget {
         this.#fail(error)
       }
     })
-    stream.on('drain', () => this.#wake())
     this.#ended = new Promise((resolve) => {
       stream.once('end', resolve)
       stream.once('close', resolve)
@@ -44,13 +43,17 @@ export class StreamCompressor implements ByteTarget {
   /** Takes a copy. Errors: the target's, at the latest with the next call. */
   write(bytes: Uint8Array): void {
     this.#check()
-    this.#stream.write(Buffer.from(bytes))
+    this.#backlogBytes += bytes.length
+    this.#stream.write(Buffer.from(bytes), () => {
+      this.#backlogBytes -= bytes.length
+      if (this.#backlogBytes <= BACKLOG_BYTES_MAX) this.#wake()
+    })
   }
 
   /** null = go on; otherwise resolves when the backlog is written. */
   room(): Promise<void> | null {
     this.#check()
-    return this.#stream.writableNeedDrain ? this.#drained() : null
+    return this.#backlogBytes > BACKLOG_BYTES_MAX ? this.#drained() : null
   }
 
   /** Resolves when everything has reached the target. */
