@@ -72,7 +72,8 @@ export function replayCommand(): Command {
   withReadOptions(command)
   withFilterOptions(command)
   withOutputOptions(command)
-  return withClusterOptions(command.addHelpText('after', HELP)).action(
+  command.optionsGroup('Options:').addHelpText('after', HELP)
+  return withClusterOptions(command).action(
     async (topics: string[], options: ReplayCommandOptions) =>
       (await import('../replay/run-replay.ts')).runReplay(topics, options),
   )
