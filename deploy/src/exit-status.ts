@@ -37,7 +37,7 @@ export const EXIT_STATUS_TEXT: readonly (readonly [ExitStatus, string])[] = [
   [EXIT_STATUS.cannotListen, 'the broker cannot listen on that address'],
   [EXIT_STATUS.defect, 'the broker stopped itself because an invariant was broken'],
   [EXIT_STATUS.dataFolder, "the data folder is foreign, another broker's, or cannot be read or written"],
-  [EXIT_STATUS.inUse, 'the data folder or the port is in use by another process'],
+  [EXIT_STATUS.inUse, 'the data or output folder or the port is in use by another process'],
   [EXIT_STATUS.config, "the broker's configuration is not valid"],
   [EXIT_STATUS.interrupted, 'stopped by Ctrl-C before the end'],
 ]
@@ -47,6 +47,7 @@ const STATUS_OF_ERROR: Partial<Record<ErrorName, ExitStatus>> = {
   UNKNOWN_TOPIC_ID: EXIT_STATUS.notFound,
   TOPIC_ALREADY_EXISTS: EXIT_STATUS.alreadyExists,
   OUTPUT_EXISTS: EXIT_STATUS.alreadyExists,
+  OUTPUT_IN_USE: EXIT_STATUS.inUse,
   CHECKPOINT_MISMATCH: EXIT_STATUS.usage,
   UNSUPPORTED_FORMAT: EXIT_STATUS.usage,
   GROUP_ID_NOT_FOUND: EXIT_STATUS.notFound,

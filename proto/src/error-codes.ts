@@ -422,6 +422,11 @@ export const ERRORS = {
     text: 'A worker thread ended by itself.',
     whatToDo: 'See the cause, such as memory that ran out: lower the parallelism. Then resume.',
   },
+  OUTPUT_IN_USE: {
+    code: 1114, scope: 'client', grpcStatus: 'FAILED_PRECONDITION', retriable: false,
+    text: 'Another replay is writing to the output folder.',
+    whatToDo: 'Wait for it, or stop it; then resume.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 /** Stable name of an error. */

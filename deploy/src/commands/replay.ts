@@ -73,9 +73,8 @@ export function replayCommand(): Command {
   withFilterOptions(command)
   withOutputOptions(command)
   command.optionsGroup('Options:').addHelpText('after', HELP)
-  return withClusterOptions(command).action(
-    async (topics: string[], options: ReplayCommandOptions) =>
-      (await import('../replay/run-replay.ts')).runReplay(topics, options),
+  return withClusterOptions(command).action(async (topics: string[], options: ReplayCommandOptions) =>
+    (await import('../replay/run-replay.ts')).runReplay(topics, options),
   )
 }
 

@@ -5,6 +5,7 @@ import { REPLAY_MANIFEST_FORMAT, REPLAY_MANIFEST_VERSION, type ReplayManifest } 
 import { CHECKPOINT_FILE, SUCCESS_FILE, SUMMARY_FILE } from '../sinks/file-names.ts'
 import { FakeFiles } from '../test/fake-files.ts'
 import { splitOf } from '../test/memory-source.ts'
+import type { Processes } from './folder-lock.ts'
 import { Journal, type JournalEntry, readCheckpoint } from './journal.ts'
 import { checkSameReplay, OutputFolder } from './output-folder.ts'
 import { NO_COUNTS } from './thread-messages.ts'
@@ -36,8 +37,13 @@ function entry(index: number): JournalEntry {
   return { splitId: split.id, ...NO_COUNTS, recordCount: 5, gaps: [], file: null, rejects: null }
 }
 
+/** Processes of a machine, of which only some live. */
+function processes(pid: number, alive: readonly number[] = []): Processes {
+  return { self: { pid, host: 'h', startedAt: null }, isAlive: (owner) => alive.includes(owner.pid) }
+}
+
 function begun(files: FakeFiles): { folder: OutputFolder; header: Parameters<OutputFolder['begin']>[0] } {
-  const folder = new OutputFolder(files, 'out')
+  const folder = new OutputFolder(files, 'out', processes(1))
   const header = {
     manifest: manifestOf('t'),
     asked: { format: 'csv', request: { from: '7d' } },
@@ -54,7 +60,7 @@ test('what was noted is there after a power loss', () => {
   const { folder, header } = begun(files)
   folder.append(entry(1))
   files.losePower()
-  const found = new OutputFolder(files, 'out').find(true)
+  const found = new OutputFolder(files, 'out', processes(2)).find(true)
   assert.deepEqual(JSON.parse(JSON.stringify(found?.entries)), [entry(1)])
   assert.deepEqual(found?.header.manifest, header.manifest)
   const seen = readCheckpoint('out', files)
@@ -101,7 +107,10 @@ test('damage elsewhere, and files that are no checkpoint, are CHECKPOINT_DAMAGED
   ]
   for (const [content, message] of wrong) {
     files.put(PATH, content)
-    assert.throws(() => new OutputFolder(files, 'out').find(true), { code: 'CHECKPOINT_DAMAGED', message })
+    assert.throws(() => new OutputFolder(files, 'out', processes(2)).find(true), {
+      code: 'CHECKPOINT_DAMAGED',
+      message,
+    })
   }
 })
 
@@ -109,7 +118,7 @@ test('a folder that holds anything is not written to', () => {
   const files = new FakeFiles()
   files.put('out/notes.txt', 'mine')
   for (const resume of [false, true]) {
-    assert.throws(() => new OutputFolder(files, 'out').find(resume), {
+    assert.throws(() => new OutputFolder(files, 'out', processes(2)).find(resume), {
       code: 'OUTPUT_EXISTS',
       message: /out is not empty: it holds notes.txt/,
       hint: /empty or does not exist/,
@@ -117,28 +126,35 @@ test('a folder that holds anything is not written to', () => {
   }
   const other = new FakeFiles()
   begun(other)
-  assert.throws(() => new OutputFolder(other, 'out').find(false), { code: 'OUTPUT_EXISTS', hint: /resume it/ })
+  assert.throws(() => new OutputFolder(other, 'out', processes(2)).find(false), {
+    code: 'OUTPUT_EXISTS',
+    hint: /resume it/,
+  })
   const unfinished = new FakeFiles()
   unfinished.put(`out/${CHECKPOINT_FILE}.tmp`, '{"for')
-  assert.equal(new OutputFolder(unfinished, 'out').find(true), null, 'killed before it began')
+  assert.equal(new OutputFolder(unfinished, 'out', processes(2)).find(true), null, 'killed before it began')
 })
 
 test('a file that the checkpoint names must be there as it was', () => {
   const files = new FakeFiles()
   const { folder } = begun(files)
   folder.append({ ...entry(0), file: { path: 'topic=t/part=0/a.csv', bytes: 3, sha256: '' } })
-  assert.throws(() => new OutputFolder(files, 'out').find(true), {
+  assert.throws(() => new OutputFolder(files, 'out', processes(2)).find(true), {
     code: 'CHECKPOINT_DAMAGED',
     message: /a.csv: .* gone/,
   })
   files.put('out/topic=t/part=0/a.csv', 'four')
-  assert.throws(() => new OutputFolder(files, 'out').find(true), { code: 'CHECKPOINT_DAMAGED', message: /4 bytes, 3/ })
+  assert.throws(() => new OutputFolder(files, 'out', processes(2)).find(true), {
+    code: 'CHECKPOINT_DAMAGED',
+    message: /4 bytes, 3/,
+  })
   files.put('out/topic=t/part=0/a.csv', 'ok\n')
   files.put('out/topic=t/part=0/b.csv.tmp', 'half')
-  const again = new OutputFolder(files, 'out')
+  const again = new OutputFolder(files, 'out', processes(2))
   assert.equal(again.find(true)?.entries.length, 1)
   again.clean(manifestOf('t'))
   again.complete({ done: true })
+  again.close()
   files.losePower()
   assert.deepEqual(files.paths, [PATH, `out/${SUCCESS_FILE}`, `out/${SUMMARY_FILE}`, 'out/topic=t/part=0/a.csv'].sort())
   assert.deepEqual(JSON.parse(files.text(`out/${SUMMARY_FILE}`)), { done: true })
@@ -159,4 +175,18 @@ test('another topic, plan or form is CHECKPOINT_MISMATCH and says what differs',
   for (const [manifest, asked, message] of wrong) {
     assert.throws(() => checkSameReplay('out', header, manifest, asked), { code: 'CHECKPOINT_MISMATCH', message })
   }
+})
+
+test('a folder belongs to the process that writes it, for as long as that lives', () => {
+  const files = new FakeFiles()
+  const { folder } = begun(files)
+  const other = new OutputFolder(files, 'out', processes(2, [1]))
+  assert.throws(() => other.find(true), { code: 'OUTPUT_IN_USE', message: 'out is being written by process 1' })
+  folder.close()
+  assert.equal(other.find(true)?.entries.length, 0)
+  // Killed: its lock stays, and means nothing.
+  assert.ok(files.exists('out/_lock'))
+  assert.equal(new OutputFolder(files, 'out', processes(3, [])).find(true)?.entries.length, 0)
+  files.put('out/_lock', '{"pid":')
+  assert.equal(new OutputFolder(files, 'out', processes(4, [3])).find(true)?.entries.length, 0)
 })

@@ -2,44 +2,50 @@
  * The folder of a replay: begun when it is empty, gone on with when it holds the checkpoint of the same replay, and left
  * alone otherwise.
  *
- * Owner: one replay at a time. Two that resume in one folder write the same files twice, but never a mixture.
+ * Owner: one replay at a time, which folder-lock.ts sees to.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { StratalogError } from '@stratalog/proto'
 import type { ReplayManifest } from '../manifest.ts'
-import { CHECKPOINT_FILE, REJECTS_FOLDER, SUCCESS_FILE, SUMMARY_FILE } from '../sinks/file-names.ts'
+import { CHECKPOINT_FILE, LOCK_FILE, REJECTS_FOLDER, SUCCESS_FILE, SUMMARY_FILE } from '../sinks/file-names.ts'
 import { type OutputFiles, outputError } from '../sinks/output-files.ts'
 import { TEMPORARY_ENDING, type WrittenFile } from '../sinks/split-file.ts'
+import { FolderLock, NODE_PROCESSES, type Processes } from './folder-lock.ts'
 import { damaged, Journal, type JournalEntry, type JournalHeader, type LoadedJournal } from './journal.ts'
 
 /** See the file's header. */
 export class OutputFolder {
   readonly path: string
   readonly #files: OutputFiles
+  readonly #processes: Processes
   #journal: Journal | null = null
+  #lock: FolderLock | null = null
 
-  constructor(files: OutputFiles, path: string) {
+  constructor(files: OutputFiles, path: string, processes: Processes = NODE_PROCESSES) {
     this.#files = files
     this.path = path
+    this.#processes = processes
   }
 
   /**
    * Looks what is there. @returns the replay to go on with, or null to begin one.
    *
-   * Errors: OUTPUT_EXISTS unless the folder is empty or, with `resume`, holds a checkpoint; CHECKPOINT_DAMAGED.
+   * Errors: OUTPUT_EXISTS unless the folder is empty or, with `resume`, holds a checkpoint; OUTPUT_IN_USE;
+   * CHECKPOINT_DAMAGED.
    */
   find(resume: boolean): LoadedJournal | null {
     const { path } = this
     const names = this.#named(() => (this.#files.exists(path) ? this.#files.list(path).map(({ name }) => name) : []))
     const hasJournal = names.includes(CHECKPOINT_FILE)
     if (resume && hasJournal) {
+      this.#lock = FolderLock.take(this.#files, path, this.#processes)
       const loaded = Journal.load(this.#files, path)
       this.#journal = loaded?.journal ?? null
       for (const entry of loaded?.entries ?? []) this.#checkFiles(entry)
       return loaded
     }
     // A checkpoint that was never finished is all that a replay leaves before its first file.
-    const others = names.filter((name) => name !== CHECKPOINT_FILE + TEMPORARY_ENDING)
+    const others = names.filter((name) => name !== CHECKPOINT_FILE + TEMPORARY_ENDING && name !== LOCK_FILE)
     if (others.length === 0) return null
     throw new StratalogError('OUTPUT_EXISTS', `${path} is not empty: it holds ${others.slice(0, 3).join(', ')}`, {
       metadata: { path },
@@ -52,6 +58,7 @@ export class OutputFolder {
   /** Begins a replay. Errors: OUTPUT_FAILED. */
   begin(header: JournalHeader): void {
     this.#named(() => this.#files.makeFolder(this.path))
+    this.#lock = FolderLock.take(this.#files, this.path, this.#processes)
     this.#journal = Journal.create(this.#files, this.path, header)
   }
 
@@ -81,6 +88,8 @@ export class OutputFolder {
   close(): void {
     this.#journal?.close()
     this.#journal = null
+    this.#lock?.release()
+    this.#lock = null
   }
 
   #checkFiles({ file, rejects }: JournalEntry): void {

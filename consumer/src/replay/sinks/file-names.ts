@@ -6,6 +6,8 @@ import { offsetText, type ReplaySplit } from '../manifest.ts'
 
 /** The journal of a replay. */
 export const CHECKPOINT_FILE = '_checkpoint.ndjson'
+/** There while a replay runs. */
+export const LOCK_FILE = '_lock'
 /** Counts and checksums. */
 export const SUMMARY_FILE = '_summary.json'
 /** Empty; there when the output is whole. */

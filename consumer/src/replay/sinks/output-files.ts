@@ -30,6 +30,8 @@ export interface OutputFiles {
   sizeOf(path: string): number
   /** For writing from its beginning; what was there is gone. */
   create(path: string): number
+  /** For writing; EEXIST when there is one. */
+  createNew(path: string): number
   /** For writing at its end. */
   openForAppend(path: string): number
   /** Writes all of `bytes`. */
@@ -53,6 +55,7 @@ export const NODE_OUTPUT_FILES: OutputFiles = {
   read: (path) => readFileSync(path),
   sizeOf: (path) => statSync(path).size,
   create: (path) => openSync(path, 'w'),
+  createNew: (path) => openSync(path, 'wx'),
   openForAppend: (path) => openSync(path, 'a'),
   write(fd, bytes) {
     let written = 0

@@ -5,7 +5,7 @@
  * Invariant: the final name appears only in `commit`, after the sync.
  * Owner: one split job.
  */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { invariant } from '@stratalog/proto'
 import type { ByteTarget } from './byte-target.ts'
@@ -13,6 +13,8 @@ import { type OutputFiles, outputError } from './output-files.ts'
 
 /** Ending of files that are being written. */
 export const TEMPORARY_ENDING = '.tmp'
+/** Tells threads and processes apart that should not write the same file, and do. */
+const OWN_ENDING = `.${randomBytes(6).toString('hex')}${TEMPORARY_ENDING}`
 
 /** A file as it was written. */
 export interface WrittenFile {
@@ -44,7 +46,7 @@ export class SplitFile implements ByteTarget {
   }
 
   get #temporaryPath(): string {
-    return this.#path + TEMPORARY_ENDING
+    return this.#path + OWN_ENDING
   }
 
   /** Errors: OUTPUT_FAILED. */

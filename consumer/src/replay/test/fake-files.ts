@@ -75,6 +75,11 @@ export class FakeFiles implements OutputFiles {
     return this.#opened(file)
   }
 
+  createNew(path: string): number {
+    if (this.#files.has(path)) throw failure('EEXIST', path)
+    return this.create(path)
+  }
+
   openForAppend(path: string): number {
     const file = this.#files.get(path)
     return file === undefined ? this.create(path) : this.#opened(file)
