@@ -190,6 +190,27 @@ test('no later leader serves what was deleted, not even one that did not know th
   await set.close()
 })
 
+test('a request that is about to be cut off is not taken for one that was committed in its place', async () => {
+  const set = await startSet(4)
+  await set.level()
+  const old = set.leaderId!
+  set.isolate(old)
+  // The request is on its way to the disk: what is to replace it must wait for that.
+  const release = set.host(old).fileSystem.holdSyncs()
+  const outcome = settledOf(set.at(old).deleteRecords(10, false))
+  await set.settle()
+  await set.elected([1, 2, 3].filter((brokerId) => brokerId !== old))
+  for (let i = 0; i < 3; i++) await produce(set, `instead ${i}`)
+  set.heal()
+  await set.run(2_000)
+  assert.equal(set.at(old).bounds().logStartOffset, 0)
+  release()
+  await set.level()
+  assert.deepEqual(startsOf(set), [0, 0, 0])
+  assert.ok(outcome.error !== null)
+  await set.close()
+})
+
 test('an answered deletion survives a power loss at any step of it', async () => {
   for (let step = 1, finished = false; !finished; step++) {
     const set = await startSet(6, { brokerIds: [1], seed: step, config: { segmentBytesMax: 700 } })
