@@ -62,6 +62,7 @@ const TOPIC_CONFIGS = {
   'min.cleanable.dirty.ratio': '0.3',
   'delete.retention.ms': '1000',
 }
+const LEADER_DEADLINE_MS = 60_000
 const SETTLE_POLL_MS = 500
 /** Sizes of all replicas that stay the same for so long are final. */
 const SETTLED_POLL_COUNT = 8
@@ -129,7 +130,7 @@ class Run {
     }
   }
 
-  /** Kills a broker at even parts of the writing, the leader every other time, and starts it again. */
+  /** Kills a broker at even parts of the writing, the leader every other time, and starts it again: the leader once there is another one. */
   async #disturb(writer: KeyWriter): Promise<void> {
     const { killCount, updateCount, onProgress } = this.#options
     for (let kill = 1; kill <= killCount; kill++) {
@@ -141,19 +142,28 @@ class Run {
       await this.#cluster.endOne(brokerId, 'kill')
       this.#killCount++
       onProgress(`after ${writer.writtenCount} updates: kill -9 of broker ${brokerId}, leader is ${leaderId}`)
-      await sleep(1_000)
+      if (brokerId === leaderId) {
+        await this.#otherLeader(leaderId)
+        this.#leaderChangeCount++
+      }
       await this.#cluster.startOne(brokerId)
       await waitForPartitions(this.#bootstrap, TOPIC, 1)
-      if ((await this.#leader()) !== leaderId) this.#leaderChangeCount++
     }
   }
 
-  async #leader(): Promise<number> {
+  #leader(): Promise<number> {
+    return this.#otherLeader(null)
+  }
+
+  /** Resolves when there is a leader that is not the former one. */
+  async #otherLeader(formerId: number | null): Promise<number> {
     await using client = createClient({ bootstrap: this.#bootstrap })
+    const deadlineMs = performance.now() + LEADER_DEADLINE_MS
     for (;;) {
       const [topic] = await client.admin.describeTopics([TOPIC])
       const leaderId = topic?.partitions[0]?.leaderId ?? null
-      if (leaderId !== null) return leaderId
+      if (leaderId !== null && leaderId !== formerId) return leaderId
+      if (performance.now() > deadlineMs) throw new Error(`no leader within ${LEADER_DEADLINE_MS / 1000} s`)
       await sleep(50)
     }
   }

@@ -30,6 +30,8 @@ export interface CompactedCopyOptions {
   readonly config: PartitionConfig
   /** What is committed and durable here (exclusive). */
   readonly committedEnd: () => Offset
+  /** Whether the copy has ended: a damaged one is left as it is. */
+  readonly isOver: () => boolean
   /** This copy lacks the ends of some keys, and cannot tell which. */
   readonly onStale: (detail: string) => void
 }
@@ -62,11 +64,11 @@ export class CompactedCopy {
     this.#config = config
   }
 
-  /** What there is to do; null for a topic that is not compacted. Cheap. */
+  /** What there is to do; null for a topic that is not compacted, and for a copy that has ended. Cheap. */
   need(): CompactionNeed | null {
     const config = this.#config
-    if (!isCompacted(config)) return null
-    const { log, committedEnd } = this.#options
+    const { log, committedEnd, isOver } = this.#options
+    if (!isCompacted(config) || isOver()) return null
     const plan = log.compactionPlan(config, committedEnd())
     return { plan, isWorthwhile: isWorthwhile(plan, config), deleteRetentionMs: config.deleteRetentionMs }
   }

@@ -397,6 +397,7 @@ export class Partition implements LogOwner {
       group: this.#group,
       config,
       committedEnd: () => this.committedEnd,
+      isOver: () => this.#end !== null,
       onStale: (detail) => this.#onCopyLost(this.#group.nodeId, detail),
     })
   }

@@ -162,8 +162,8 @@ export const MUTANTS: readonly Mutant[] = [
     'dedupe-state-not-followed',
     'KAFKA-5793',
     'partition/partition.ts',
-    'onAppended: (entry) => this.#producers.onAppended(entry),',
-    'onAppended: () => undefined,',
+    'this.#producers.onAppended(entry)',
+    'void this.#producers',
     LEADERS,
   ),
   plant(

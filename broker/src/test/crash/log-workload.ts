@@ -153,6 +153,8 @@ export class LogWorkload {
       this.#appendSome(subject, now)
       left -= now
       const flushes = [subject.log.flush()]
+      // It may fail before anybody waits for it.
+      flushes[0]!.catch(() => undefined)
       if (this.#random() < 0.4 && left > 0) {
         // A batch that is pending while the flush, and perhaps a checkpoint, is under way.
         for (let turns = Math.floor(this.#random() * 60); turns > 0; turns--) await null
