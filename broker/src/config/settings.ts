@@ -211,7 +211,7 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     doc: 'Bytes a second that a broker sends to readers of history that say that they are (a replay), over all partitions; 0 for no limit. They come after live readers in any case.',
   }),
   'replay.beside.live.bytes.per.second': integer({
-    default: 50 * MIB,
+    default: 32 * MIB,
     min: 0,
     doc: 'The same limit while the broker has live work: it has written something, or sent something to a live reader, within the last second. 0 for no such limit.',
   }),

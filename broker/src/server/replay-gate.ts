@@ -14,6 +14,9 @@ import type { ByteRate } from '../replication/byte-rate.ts'
 
 /** Reads of history under way at once, over all streams: one on its way from the disk, one to the network. */
 const READS_MAX = 2
+/** Of one read, when nobody else wants the event loop, and when somebody does: so little that its turn is not noticed. */
+const READ_BYTES_MAX = 256 * 1024
+const READ_BYTES_BESIDE_LIVE_MAX = 64 * 1024
 /** How long live reads may hold back history, ms. */
 const LIVE_FIRST_MS = 50
 /** How long live work counts as going on after its last sign, ms. */
@@ -49,6 +52,11 @@ export class ReplayGate {
   constructor(options: ReplayGateOptions) {
     this.#options = options
     this.#writeCount = options.writeCount()
+  }
+
+  /** Bytes that one read of history should have at most. */
+  get readBytesMax(): number {
+    return this.#hasLiveWork() ? READ_BYTES_BESIDE_LIVE_MAX : READ_BYTES_MAX
   }
 
   /** A live read began. */
