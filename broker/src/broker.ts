@@ -178,6 +178,7 @@ async function startParts(
     groups: core.groups,
     logger,
     nowMs: () => clock.nowMs(),
+    flushCount: () => core.environment.flusher.runCount,
     onInvariantBroken,
   })
   isStopping = () => !server.health.isServing

@@ -42,6 +42,7 @@ export interface Settings {
   readonly 'tail.cache.bytes': number
   readonly 'replication.catch.up.bytes.per.second': number
   readonly 'replay.bytes.per.second': number
+  readonly 'replay.beside.live.bytes.per.second': number
   readonly 'limits.partition.uncommitted.bytes': number
   readonly 'limits.partition.producers.max': number
   readonly 'limits.connections.max': number
@@ -228,6 +229,11 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     default: 0,
     min: 0,
     doc: 'Bytes a second that a broker sends to readers of history that say that they are (a replay), over all partitions; 0 for no limit. They come after live readers in any case.',
+  }),
+  'replay.beside.live.bytes.per.second': integer({
+    default: 32 * MIB,
+    min: 0,
+    doc: 'The same limit while the broker has live work: it has written something, or sent something to a live reader, within the last second. 0 for no such limit.',
   }),
   'limits.partition.uncommitted.bytes': integer({
     default: 32 * MIB,

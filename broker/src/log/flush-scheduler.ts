@@ -10,6 +10,7 @@ export class FlushScheduler {
   readonly #inFlightMax: number
   readonly #waiting: (() => void)[] = []
   #inFlight = 0
+  #runCount = 0
 
   /** @param inFlightMax syncs that may run at once. Default 8. */
   constructor(inFlightMax = 8) {
@@ -21,10 +22,16 @@ export class FlushScheduler {
     return this.#inFlight
   }
 
+  /** Syncs so far, those that run included. */
+  get runCount(): number {
+    return this.#runCount
+  }
+
   /** Runs `sync` as soon as there is room, and settles as it does. */
   async run(sync: () => Promise<void>): Promise<void> {
     if (this.#inFlight >= this.#inFlightMax) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#inFlight++
+    this.#runCount++
     try {
       await sync()
     } finally {

@@ -124,14 +124,19 @@ export class LogReader {
     return this.#searchTimestamp(searchedEnd, endOffset, timestampMs)
   }
 
-  /** See PartitionLog.greatestTimestamp. Constant time but for a segment of which the beginning was deleted: that is read. */
+  /**
+   * See PartitionLog.greatestTimestamp. Of a segment that has lost records, to a deletion or to compaction, the timestamp that is
+   * known is an upper bound: it is read if it may have the greatest.
+   */
   async greatestTimestamp(): Promise<number> {
-    const core = this.#core
+    const { segments, readableFrom } = this.#core
+    const isWhole = (segment: Segment): boolean => segment.baseOffset >= readableFrom && segment.cleaned === null
     let greatest = NO_TIMESTAMP
-    for (const segment of core.segments) {
-      const isWhole = segment.baseOffset >= core.readableFrom
-      const newest = isWhole ? segment.maxTimestamp : await this.#greatestBetween(core.readableFrom, segment.endOffset)
-      greatest = Math.max(greatest, newest)
+    for (const segment of segments) if (isWhole(segment)) greatest = Math.max(greatest, segment.maxTimestamp)
+    for (const segment of segments) {
+      if (isWhole(segment) || segment.maxTimestamp <= greatest) continue
+      const from = toOffset(Math.max(segment.baseOffset, readableFrom))
+      greatest = Math.max(greatest, await this.#greatestBetween(from, segment.endOffset))
     }
     return greatest
   }

@@ -233,3 +233,19 @@ test('what is due follows the topic: nothing where only old segments are deleted
   assert.ok(partition.bounds().logStartOffset > kept)
   await set.close()
 })
+
+test('the record with the greatest timestamp is one that is still there', async () => {
+  const set = await ReplicaSet.start({ brokerIds: [1], config: CONFIG })
+  const partition = await set.elected()
+  const put = (key: string, timestamp: number) =>
+    set.produce(keyedClientBatch([[key, '.'.repeat(300)]], 'none', timestamp))
+  await put('a', 9_000)
+  for (const timestamp of [1_000, 7_000, 2_000, 3_000]) await put('b', timestamp)
+  await put('a', 5_000)
+  for (let i = 0; i < 4; i++) await put('c', 100)
+  assert.equal((await partition.maxTimestamp())?.offset, 0)
+  await compact(partition, partition.committedEnd)
+  const hit = await partition.maxTimestamp()
+  assert.deepEqual([hit?.offset, hit?.timestamp], [5, 5_000])
+  await set.close()
+})

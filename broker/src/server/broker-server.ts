@@ -51,6 +51,8 @@ export interface BrokerServerOptions {
   readonly groups: GroupParts
   readonly logger: Logger
   readonly nowMs: () => number
+  /** Flushes of the broker's logs so far. */
+  readonly flushCount: () => number
   readonly onInvariantBroken: (error: InvariantError) => void
 }
 
@@ -220,6 +222,8 @@ export class BrokerServer {
     const lookupCopy = anyCopy(lookup)
     const replayGate = new ReplayGate({
       rate: new ByteRate({ nowMs }, settings['replay.bytes.per.second']),
+      rateBesideLive: new ByteRate({ nowMs }, settings['replay.beside.live.bytes.per.second']),
+      writeCount: this.#options.flushCount,
       nowMs,
       schedule: (delayMs, task) => {
         const timer = setTimeout(task, delayMs)

@@ -35,8 +35,9 @@ export function clientBatch(label: string, options: ClientBatchOptions = {}): Bu
 export function keyedClientBatch(
   records: readonly (readonly [key: string | null, value: string | null])[],
   codec: CompressionName = 'none',
+  timestamp = 1_000,
 ): Buffer {
   const builder = new RecordBatchBuilder({ codec })
-  for (const [key, value] of records) builder.append({ key, value, timestamp: 1_000 })
+  for (const [key, value] of records) builder.append({ key, value, timestamp })
   return builder.buildSync()
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type ControlRecord, decodeControlRecord, encodeLeaderChange, encodeVoters } from './control-batch.ts'
+import {
+  type ControlRecord,
+  ControlRecordType,
+  decodeControlRecord,
+  encodeLeaderChange,
+  encodeRecordsDeleted,
+  encodeVoters,
+} from './control-batch.ts'
 import { CorruptMessageError } from './corrupt-message-error.ts'
 import { decodeBatchSync } from './decode.ts'
 
@@ -33,6 +40,35 @@ test('voter sets come back, joint ones with all that Raft needs', () => {
       },
     ),
   )
+})
+
+test('deletions of records come back, and those that contradict themselves are refused', () => {
+  const offset = fc.nat(Number.MAX_SAFE_INTEGER)
+  fc.assert(
+    fc.property(offset, offset, (one, other) => {
+      const deletion = { beforeOffset: Math.max(one, other), batchOffset: Math.min(one, other) }
+      const batch = encodeRecordsDeleted({ ...deletion, timestamp: 17 })
+      assert.deepEqual(onlyControlRecord(batch), { kind: 'records-deleted', ...deletion })
+    }),
+  )
+  const key = Buffer.from([0, 0, ControlRecordType.recordsDeleted >> 8, ControlRecordType.recordsDeleted & 0xff])
+  const value = (version: number, before: bigint, batchOffset: bigint): Buffer => {
+    const bytes = Buffer.alloc(19)
+    bytes.writeInt16BE(version, 0)
+    bytes.writeBigInt64BE(before, 2)
+    bytes.writeBigInt64BE(batchOffset, 10)
+    return bytes
+  }
+  assert.equal(decodeControlRecord({ key, value: value(0, 7n, 5n) }).kind, 'records-deleted')
+  for (const bad of [
+    value(1, 7n, 5n),
+    value(0, 5n, 7n),
+    value(0, 7n, -1n),
+    value(0, 2n ** 60n, 5n),
+    value(0, 7n, 5n).subarray(0, 18),
+  ]) {
+    assert.throws(() => decodeControlRecord({ key, value: bad }), CorruptMessageError)
+  }
 })
 
 test('the batch is a control batch of one record at the time given', () => {

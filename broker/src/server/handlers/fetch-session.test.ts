@@ -81,10 +81,12 @@ class MemoryPartition implements ReadablePartition {
   }
 }
 
-function open(options: { outstandingBytes?: number; replayBytesPerSecond?: number } = {}) {
+function open(
+  options: { outstandingBytes?: number; replayBytesPerSecond?: number; besideLiveBytesPerSecond?: number } = {},
+) {
   const partitions = new Map<string, MemoryPartition>()
   const copies = new Map<string, MemoryPartition>()
-  const clock = { nowMs: 0 }
+  const clock = { nowMs: 0, writeCount: 0 }
   let timers: { readonly dueMs: number; readonly task: () => void }[] = []
   const passTime = (ms: number): void => {
     clock.nowMs += ms
@@ -102,6 +104,8 @@ function open(options: { outstandingBytes?: number; replayBytesPerSecond?: numbe
     lookupCopy: (topic) => copies.get(topic) ?? new StratalogError('NOT_LEADER_OR_FOLLOWER'),
     replayGate: new ReplayGate({
       rate: new ByteRate({ nowMs: () => clock.nowMs }, options.replayBytesPerSecond ?? 0),
+      rateBesideLive: new ByteRate({ nowMs: () => clock.nowMs }, options.besideLiveBytesPerSecond ?? 0),
+      writeCount: () => clock.writeCount,
       nowMs: () => clock.nowMs,
       schedule: (delayMs, task) => {
         timers.push({ dueMs: clock.nowMs + delayMs, task })
@@ -422,6 +426,33 @@ test('history waits while live reads are under way, but not for ever', async () 
   assert.equal(bytesOf(await settle()), 0)
   release()
   assert.equal(bytesOf(await settle()), 1_500)
+})
+
+test('while the broker writes, a replay keeps to the lower limit; alone it does not', async () => {
+  const { partition, request, settle, passTime, clock } = open({ besideLiveBytesPerSecond: 1_000_000 })
+  partition('a', 100_000).batchBytes = 1_000
+  let handle = 0
+  const sentIn = async (ms: number, isWriting: boolean): Promise<number> => {
+    let sent = 0
+    for (let passedMs = 0; passedMs < ms; passedMs += 10) {
+      if (isWriting) clock.writeCount++
+      if (passedMs % 500 === 0) {
+        request({ starts: [{ handle: ++handle, topic: 'a', offset: 0, creditBytes: 4e6, readClass: REPLAY }] })
+      }
+      passTime(10)
+      sent += bytesOf(await settle())
+      if (passedMs % 500 === 490) request({ stops: [{ handle }] })
+    }
+    return sent
+  }
+  assert.equal(await sentIn(1_000, false), 8_000_000, 'all of the credit')
+  const beside = await sentIn(2_000, true)
+  assert.ok(beside > 1_800_000 && beside < 2_600_000, `${beside} bytes in 2 seconds`)
+  // What was written last is noticed by the next read only.
+  await sentIn(10, false)
+  request({ stops: [{ handle }] })
+  passTime(1_000)
+  assert.equal(await sentIn(1_000, false), 8_000_000)
 })
 
 test('a replay that is stopped, or whose call ends, holds up nobody', async () => {

@@ -47,8 +47,6 @@ export interface FetchSessionOptions {
 /** Near upper bound of the fields beside the batches. */
 const DATA_OVERHEAD_BYTES = 80
 const READS_IN_FLIGHT_MAX = 4
-/** Small enough that nobody notices the turn of the event loop that it takes. */
-const REPLAY_READ_BYTES = 256 * 1024
 /** Handles over a stream's life: they are remembered, as none may be used twice. */
 const HANDLES_EVER_MAX = 1_000_000
 
@@ -240,7 +238,7 @@ export class FetchSession {
       const mayRead = reader.canRead(reader.partition.bounds())
       if (mayRead && !replayGate.tryBegin(this.#onGate)) return
       this.#readyHistory.delete(reader)
-      if (mayRead) void this.#read(reader, REPLAY_READ_BYTES).then((bytes) => replayGate.ended(bytes))
+      if (mayRead) void this.#read(reader, replayGate.readBytesMax).then((bytes) => replayGate.ended(bytes))
     }
   }
 
