@@ -1,5 +1,6 @@
 /** `pnpm bench`: runs a scenario, prints its table and leaves its JSON in the output folder. */
 import { Command } from 'commander'
+import { compactionCommand } from './compaction/compaction-command.ts'
 import { groupsCommand } from './groups/groups-command.ts'
 import { idleCommand } from './idle/idle-command.ts'
 import { latencyCommand } from './latency/latency-command.ts'
@@ -15,4 +16,5 @@ await new Command('bench')
   .addCommand(idleCommand())
   .addCommand(groupsCommand())
   .addCommand(restartCommand())
+  .addCommand(compactionCommand())
   .parseAsync()

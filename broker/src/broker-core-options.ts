@@ -2,6 +2,7 @@
 import type { BrokerCore } from './broker-core.ts'
 import type { ProcessFacts } from './cluster/local-reports.ts'
 import type { GroupConfig } from './coordinator/group/group-api.ts'
+import type { CompactionEngine } from './log/compaction-rounds.ts'
 import type { LostReplica, PartitionLimits, PartitionLogger } from './partition/partition-types.ts'
 import type { PeerAddress, PeerIdentity, PeerNetwork } from './peer/peer-port.ts'
 import type { Clock } from './replication/tick-loop.ts'
@@ -21,6 +22,12 @@ export interface BrokerCoreLimits {
   readonly scrubBytesPerSecond: number
   /** Between the ends of two checks of one copy. */
   readonly scrubIntervalMs: number
+  /** Between two looks for something to compact. */
+  readonly compactionBackoffMs: number
+  /** Read and written by compaction; 0 = no limit. */
+  readonly compactionBytesPerSecond: number
+  /** For the map of keys of a round of compaction. */
+  readonly compactionMapBytes: number
 }
 
 /** How groups are coordinated, from the broker's configuration. */
@@ -73,6 +80,8 @@ export interface BrokerCoreOptions {
   readonly onReplicaLost?: (lost: LostReplica) => void
   readonly process: () => ProcessFacts
   readonly limits: BrokerCoreLimits
+  /** Does the work of compaction on bytes. */
+  readonly compactionEngine: CompactionEngine
   readonly groups: GroupSettings
   readonly logger: PartitionLogger
   /** Gives up a start that waits for the others. */

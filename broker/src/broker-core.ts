@@ -12,12 +12,13 @@ import type { BrokerCoreOptions } from './broker-core-options.ts'
 import { BrokerDirectory } from './cluster/broker-directory.ts'
 import { ClusterStatus } from './cluster/cluster-status.ts'
 import { handOver } from './cluster/hand-over.ts'
+import { HeldEnds } from './cluster/held-ends.ts'
 import { isLeaving, LeaderBalancer } from './cluster/leader-balancer.ts'
 import { LEADER_NEWS, LeaderNews } from './cluster/leader-news.ts'
 import { type LeaderEntry, LeaderTable } from './cluster/leader-table.ts'
 import { LostReplicas } from './cluster/lost-replicas.ts'
 import { MetadataMember } from './cluster/metadata-member.ts'
-import { PeerDesk } from './cluster/peer-desk.ts'
+import { PeerDesk, type RequestHandler } from './cluster/peer-desk.ts'
 import { ReplicaReconciler } from './cluster/replica-reconciler.ts'
 import type { Controller } from './controller/controller.ts'
 import type { MetadataGroup } from './controller/metadata-group.ts'
@@ -28,6 +29,7 @@ import { OpenFileCache } from './log/open-file-cache.ts'
 import { TailBudget } from './log/tail-cache.ts'
 import { MetadataFollower } from './metadata-follower.ts'
 import { CommittedMarks } from './partition/committed-marks.ts'
+import { CompactionLoop } from './partition/compaction-loop.ts'
 import type { Partition } from './partition/partition.ts'
 import { PartitionRegistry } from './partition/partition-registry.ts'
 import type { LedPartition, PartitionEnvironment } from './partition/partition-types.ts'
@@ -60,6 +62,7 @@ export class BrokerCore {
   readonly #committedMarks: CommittedMarks | null
   #balancer: LeaderBalancer | null = null
   readonly #member: MetadataMember
+  readonly #heldEnds: HeldEnds
   readonly groups: GroupService
 
   private constructor(options: BrokerCoreOptions, groupStates: GroupStateStore, teardown: Teardown) {
@@ -79,19 +82,7 @@ export class BrokerCore {
       led: () => this.#led(),
       onChange: () => this.status.changed(),
     })
-    this.status = new ClusterStatus({
-      brokerId,
-      clock,
-      image,
-      onImageChange: (listener) => this.metadata.onAdvance(listener),
-      registry: this.registry,
-      metadata: () => this.#member.partition,
-      groups: this.environment.groups,
-      peers: () => network,
-      leaders: this.#leaders,
-      process: options.process,
-      problems: () => this.groups.coordinator.problems(),
-    })
+    this.status = this.#newStatus()
     this.#directory = new BrokerDirectory({
       brokerId,
       configured: options.controllers,
@@ -108,10 +99,17 @@ export class BrokerCore {
       onChange: () => this.#onMetadata(),
     })
     this.groups = this.#newGroups()
+    this.#heldEnds = new HeldEnds({
+      brokerId,
+      groups: this.environment.groups,
+      registry: this.registry,
+      image,
+      peers: () => network,
+    })
     this.#desk = new PeerDesk({
       directory: this.#directory,
       groups: this.environment.groups,
-      handlers: new Map([...this.#member.handlers(), ...this.status.handlers(), ...this.groups.handlers()]),
+      handlers: new Map(this.#handlers()),
       onNews: (kind, body, from) => (kind === LEADER_NEWS ? this.#news.hear(body, from) : `of unknown kind ${kind}`),
       onUp: (id) => this.#news.tell(id),
       onChange: () => this.status.changed(),
@@ -221,6 +219,7 @@ export class BrokerCore {
     this.#balancer = balancer
     this.#teardown.add('retention', () => retention.stop())
     this.#startScrubbing()
+    this.#startCompacting()
     this.#teardown.add('leader balancer', () => balancer.close())
     this.#teardown.add('reconciler', () => this.#reconciler.close())
     this.#teardown.add('lost replicas', () => this.#lost.close())
@@ -244,6 +243,21 @@ export class BrokerCore {
       intervalMs: limits.scrubIntervalMs,
     })
     this.#teardown.add('scrubber', () => scrubber.stop())
+  }
+
+  #startCompacting(): void {
+    const { clock, limits, logger, compactionEngine } = this.#options
+    const compaction = new CompactionLoop({
+      partitions: () => this.registry.all(),
+      engine: compactionEngine,
+      clock,
+      rate: new ByteRate(clock, limits.compactionBytesPerSecond),
+      backoffMs: limits.compactionBackoffMs,
+      mapBytesMax: limits.compactionMapBytes,
+      heldByAllEnd: (partition) => this.#heldEnds.ask(partition.topicId.toString('hex'), partition.partition),
+      logger,
+    })
+    this.#teardown.add('compaction', () => compaction.stop())
   }
 
   #onMetadata(): void {
@@ -284,6 +298,31 @@ export class BrokerCore {
       this.#news.began(this.#entryOf(partition))
       this.#reconciler.consider(partition)
     }
+  }
+
+  #newStatus(): ClusterStatus {
+    const { clock, network, process } = this.#options
+    return new ClusterStatus({
+      brokerId: this.environment.brokerId,
+      clock,
+      image: () => this.image,
+      onImageChange: (listener) => this.metadata.onAdvance(listener),
+      registry: this.registry,
+      metadata: () => this.#member.partition,
+      groups: this.environment.groups,
+      peers: () => network,
+      leaders: this.#leaders,
+      process,
+      problems: () => this.groups.coordinator.problems(),
+    })
+  }
+
+  /** What other brokers may ask this one. */
+  *#handlers(): Generator<readonly [kind: string, handler: RequestHandler]> {
+    yield* this.#member.handlers()
+    yield* this.status.handlers()
+    yield* this.groups.handlers()
+    yield* this.#heldEnds.handlers()
   }
 
   #newRegistry(): PartitionRegistry {

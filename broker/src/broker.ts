@@ -17,6 +17,7 @@ import { type HostPort, parseBrokerAddresses, parseHostPort, parseHostPorts } fr
 import type { BrokerConfig } from './config/load-config.ts'
 import { DataDirectory } from './data-directory.ts'
 import { failStop } from './fail-stop.ts'
+import { CompactionThread } from './log/compaction-thread.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import type { PeerIdentity } from './peer/peer-port.ts'
 import { TcpPeers } from './peer/tcp/tcp-peers.ts'
@@ -224,6 +225,8 @@ async function startCore(
   const join = parseHostPorts(settings.join)
   // A broker that names nobody is a cluster of its own, to begin with.
   const controllers = configured.size === 0 && join.length === 0 ? new Map([[brokerId, peerAddress]]) : configured
+  const compactionEngine = new CompactionThread()
+  teardown.add('thread of compaction', () => compactionEngine.close())
   const core = await BrokerCore.start({
     identity,
     rack: settings['broker.rack'],
@@ -249,6 +252,7 @@ async function startCore(
     onFatal: dependencies.onFatal ?? ((error) => failStop(logger, error)),
     process: processFacts,
     limits: coreLimits(config),
+    compactionEngine,
     groups: groupSettings(config),
     logger,
     ...(signal === undefined ? {} : { signal }),
@@ -281,6 +285,9 @@ function coreLimits({ settings }: BrokerConfig): BrokerCoreLimits {
     retentionCheckMs: settings['retention.check.ms'],
     scrubBytesPerSecond: settings['log.scrub.bytes.per.second'],
     scrubIntervalMs: settings['log.scrub.interval.ms'],
+    compactionBackoffMs: settings['log.cleaner.backoff.ms'],
+    compactionBytesPerSecond: settings['log.cleaner.io.max.bytes.per.second'],
+    compactionMapBytes: settings['log.cleaner.dedupe.buffer.size'],
   }
 }
 

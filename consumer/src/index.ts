@@ -39,6 +39,21 @@ export type {
 export type { IterationOptions } from './pull-iterator.ts'
 export type { AssignedPartition } from './reading.ts'
 export { type ClusterSourceOptions, clusterSource } from './replay/cluster/cluster-source.ts'
+export { type ReplayCheckpoint, readCheckpoint } from './replay/engine/journal.ts'
+export type { ReplayProgress } from './replay/engine/progress.ts'
+export {
+  type Comparison,
+  type HeaderCondition,
+  parseWhere,
+  type RecordFilter,
+  type WhereCondition,
+} from './replay/engine/record-filter.ts'
+export { replay } from './replay/engine/replay.ts'
+export type { ReplayOptions } from './replay/engine/replay-options.ts'
+export type { SplitHandler } from './replay/engine/split-output.ts'
+export type { SplitModule } from './replay/engine/split-worker.ts'
+export type { FileSummary, PartitionSummary, ReplaySummary } from './replay/engine/summary.ts'
+export type { SplitCounts } from './replay/engine/thread-messages.ts'
 export { type FolderSourceOptions, folderSource } from './replay/folder/folder-source.ts'
 export type { GapCause, ReplayGap } from './replay/gap.ts'
 export {
@@ -62,6 +77,25 @@ export type { PlanReplayOptions, ReplayBound } from './replay/plan-options.ts'
 export type { ReadSplitOptions, ReadStats, ReplayFilter } from './replay/read-options.ts'
 export { readSplit, type SplitReader } from './replay/read-split.ts'
 export type { ReplayBatch } from './replay/replay-batch.ts'
+export {
+  type Column,
+  type ColumnsMode,
+  type ColumnType,
+  type OutputSchema,
+  parseFields,
+} from './replay/sinks/columns.ts'
+export type { FileCompression, FileForm, FileFormat } from './replay/sinks/file-format.ts'
+export type {
+  FileSink,
+  FormOptions,
+  ModuleSink,
+  RecordSink,
+  RecordSinkContext,
+  ReplaySink,
+  TextSink,
+} from './replay/sinks/sink.ts'
+export type { WrittenFile } from './replay/sinks/split-file.ts'
+export { type CopiedRecord, type CopyProducer, type TopicCopyOptions, topicCopy } from './replay/sinks/topic-copy.ts'
 export type {
   RangeOfPartition,
   ReplaySource,

@@ -12,6 +12,7 @@ import { devCommand } from './commands/dev.ts'
 import { groupCommand } from './commands/group.ts'
 import { partitionCommand } from './commands/partition.ts'
 import { produceCommand } from './commands/produce.ts'
+import { replayCommand } from './commands/replay.ts'
 import { segmentCommand } from './commands/segment.ts'
 import { topicCommand } from './commands/topic.ts'
 import { EXIT_STATUS_TEXT } from './exit-status.ts'
@@ -36,6 +37,7 @@ export function createProgram(): Command {
     topicCommand(),
     produceCommand(),
     consumeCommand(),
+    replayCommand(),
     groupCommand(),
     clusterCommand(),
     partitionCommand(),

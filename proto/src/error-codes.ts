@@ -392,6 +392,41 @@ export const ERRORS = {
     text: 'The group has no committed offset for the partition, and the subscription says to begin at one.',
     whatToDo: "Subscribe with from: 'earliest' or 'latest', or commit an offset first: see `stratalog group seek`.",
   },
+  OUTPUT_EXISTS: {
+    code: 1108, scope: 'client', grpcStatus: 'ALREADY_EXISTS', retriable: false,
+    text: 'The output folder holds something already, and a replay never overwrites.',
+    whatToDo: 'Give another folder, or resume the replay that began there.',
+  },
+  OUTPUT_FAILED: {
+    code: 1109, scope: 'client', grpcStatus: 'INTERNAL', retriable: false,
+    text: 'What was read could not be written to the output.',
+    whatToDo: 'See the cause: a full disk, missing rights. When it is mended, resume: what is complete is kept.',
+  },
+  CHECKPOINT_MISMATCH: {
+    code: 1110, scope: 'client', grpcStatus: 'FAILED_PRECONDITION', retriable: false,
+    text: 'The checkpoint belongs to another topic, plan or form of output.',
+    whatToDo: 'Resume with what the replay was begun with, or write to another folder.',
+  },
+  CHECKPOINT_DAMAGED: {
+    code: 1111, scope: 'client', grpcStatus: 'DATA_LOSS', retriable: false,
+    text: 'The checkpoint, or a file that it names, is not as it was written.',
+    whatToDo: 'Begin anew in another folder.',
+  },
+  UNSUPPORTED_FORMAT: {
+    code: 1112, scope: 'client', grpcStatus: 'INVALID_ARGUMENT', retriable: false,
+    text: 'The output format, or its compression, cannot be written here.',
+    whatToDo: 'Install the package that the message names, or choose another format.',
+  },
+  WORKER_FAILED: {
+    code: 1113, scope: 'client', grpcStatus: 'INTERNAL', retriable: false,
+    text: 'A worker thread ended by itself.',
+    whatToDo: 'See the cause, such as memory that ran out: lower the parallelism. Then resume.',
+  },
+  OUTPUT_IN_USE: {
+    code: 1114, scope: 'client', grpcStatus: 'FAILED_PRECONDITION', retriable: false,
+    text: 'Another replay is writing to the output folder.',
+    whatToDo: 'Wait for it, or stop it; then resume.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 /** Stable name of an error. */

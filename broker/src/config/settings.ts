@@ -33,6 +33,9 @@ export interface Settings {
   readonly 'retention.check.ms': number
   readonly 'log.scrub.bytes.per.second': number
   readonly 'log.scrub.interval.ms': number
+  readonly 'log.cleaner.backoff.ms': number
+  readonly 'log.cleaner.io.max.bytes.per.second': number
+  readonly 'log.cleaner.dedupe.buffer.size': number
   readonly 'open.files.max': number
   readonly 'flush.concurrency.max': number
   readonly 'index.cache.bytes': number
@@ -176,6 +179,23 @@ export const SETTINGS: { readonly [Name in keyof Settings]: Setting<Settings[Nam
     default: 24 * HOUR_MS,
     min: 100,
     doc: 'How long after the end of a check of a partition the next one is due. Those checked longest ago come first; after a start all are due. Where log.scrub.bytes.per.second does not suffice for that, it takes longer.',
+  }),
+  'log.cleaner.backoff.ms': integer({
+    default: 15_000,
+    min: 100,
+    max: HOUR_MS,
+    doc: 'How often it is looked for partitions of compacted topics that are due to be compacted (cleanup.policy). A partition whose compaction failed waits that long, and longer each time.',
+  }),
+  'log.cleaner.io.max.bytes.per.second': integer({
+    default: 50 * MIB,
+    min: 0,
+    doc: 'Bytes a second that compaction reads and writes, over all partitions; 0 for no limit.',
+  }),
+  'log.cleaner.dedupe.buffer.size': integer({
+    default: 128 * MIB,
+    min: MIB,
+    max: 4096 * MIB,
+    doc: 'Most memory, in bytes, for the keys of a round of compaction, 32 bytes each; taken as needed, while one is under way. A partition with more new keys takes several rounds.',
   }),
   'open.files.max': integer({
     default: 512,

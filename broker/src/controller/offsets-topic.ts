@@ -16,6 +16,7 @@ export const OFFSETS_REPLICATION_FACTOR = 3
  * small for that.
  */
 export const OFFSETS_TOPIC_CONFIGS: Readonly<Record<string, string>> = {
+  'cleanup.policy': 'delete',
   'retention.ms': '-1',
   'retention.bytes': '-1',
   'segment.bytes': String(4 * 1024 * 1024),

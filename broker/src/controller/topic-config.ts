@@ -16,6 +16,12 @@ interface IntegerKey {
   readonly max: number
 }
 
+interface DecimalKey {
+  readonly type: 'decimal'
+  readonly min: number
+  readonly max: number
+}
+
 interface ChoiceKey {
   readonly type: 'choice'
   readonly choices: readonly string[]
@@ -25,24 +31,33 @@ interface ChoiceKey {
 export interface TopicConfigKey {
   readonly key: string
   readonly field: keyof TopicConfig
-  readonly type: IntegerKey | ChoiceKey
+  readonly type: IntegerKey | DecimalKey | ChoiceKey
   readonly default: string
   readonly documentation: string
 }
 
 const MEBIBYTE = 1024 * 1024
 const integer = (min: number, max: number): IntegerKey => ({ type: 'integer', min, max })
+const decimal = (min: number, max: number): DecimalKey => ({ type: 'decimal', min, max })
 const choice = (...choices: string[]): ChoiceKey => ({ type: 'choice', choices })
 
 /** Every key that a topic can have, in the order in which they are shown. */
 export const TOPIC_CONFIG_KEYS: readonly TopicConfigKey[] = [
+  {
+    key: 'cleanup.policy',
+    field: 'cleanupPolicy',
+    type: choice('delete', 'compact', 'compact,delete', 'delete,compact'),
+    default: 'delete',
+    documentation:
+      'What becomes of old records. delete: segments go by age and size (retention.ms, retention.bytes); compact: of each key the last record stays, and records must have a key; compact,delete: both.',
+  },
   {
     key: 'retention.ms',
     field: 'retentionMs',
     type: integer(-1, Number.MAX_SAFE_INTEGER),
     default: String(7 * 24 * 3600 * 1000),
     documentation:
-      'Segments whose newest record is older than this many milliseconds are deleted; -1 keeps them for ever.',
+      'Segments whose newest record is older than this many milliseconds are deleted; -1 keeps them for ever. No meaning where cleanup.policy is compact.',
   },
   {
     key: 'retention.bytes',
@@ -50,7 +65,7 @@ export const TOPIC_CONFIG_KEYS: readonly TopicConfigKey[] = [
     type: integer(-1, Number.MAX_SAFE_INTEGER),
     default: '-1',
     documentation:
-      'Oldest segments of a partition are deleted while it holds more than this many bytes; -1 is no limit.',
+      'Oldest segments of a partition are deleted while it holds more than this many bytes; -1 is no limit. No meaning where cleanup.policy is compact.',
   },
   {
     key: 'segment.bytes',
@@ -65,6 +80,29 @@ export const TOPIC_CONFIG_KEYS: readonly TopicConfigKey[] = [
     type: integer(1, Number.MAX_SAFE_INTEGER),
     default: String(7 * 24 * 3600 * 1000),
     documentation: 'Age in milliseconds at which a new segment file is begun, even if it is not full.',
+  },
+  {
+    key: 'min.compaction.lag.ms',
+    field: 'minCompactionLagMs',
+    type: integer(0, Number.MAX_SAFE_INTEGER),
+    default: '0',
+    documentation: 'Compaction leaves segments alone that hold a record younger than this many milliseconds.',
+  },
+  {
+    key: 'delete.retention.ms',
+    field: 'deleteRetentionMs',
+    type: integer(0, Number.MAX_SAFE_INTEGER),
+    default: String(24 * 3600 * 1000),
+    documentation:
+      'How long compaction keeps a record without a value (a tombstone) after it has removed what it ends, in milliseconds: a reader that is not slower than that sees every end.',
+  },
+  {
+    key: 'min.cleanable.dirty.ratio',
+    field: 'minCleanableDirtyRatio',
+    type: decimal(0, 1),
+    default: '0.5',
+    documentation:
+      'Part of the log, from 0 to 1, that has not been compacted yet when a compaction begins, by size. Less is more work for fewer replaced records.',
   },
   {
     key: 'index.interval.bytes',
@@ -157,14 +195,18 @@ export function resolveTopicConfig(
 
 function parseValue(entry: TopicConfigKey, value: string): string | number | null {
   if (entry.type.type === 'choice') return entry.type.choices.includes(value) ? value : null
-  if (!/^-?\d{1,16}$/.test(value)) return null
+  if (!PATTERNS[entry.type.type].test(value)) return null
   const number = Number(value)
-  return Number.isSafeInteger(number) && number >= entry.type.min && number <= entry.type.max ? number : null
+  const isExact = entry.type.type === 'decimal' || Number.isSafeInteger(number)
+  return isExact && number >= entry.type.min && number <= entry.type.max ? number : null
 }
+
+const PATTERNS = { integer: /^-?\d{1,16}$/, decimal: /^\d(\.\d{1,9})?$/ } as const
 
 function allowedText(entry: TopicConfigKey): string {
   const { type } = entry
-  return type.type === 'choice' ? type.choices.join(' or ') : `an integer from ${type.min} to ${type.max}`
+  if (type.type === 'choice') return type.choices.join(' or ')
+  return `${type.type === 'integer' ? 'an integer' : 'a number'} from ${type.min} to ${type.max}`
 }
 
 function unknownKey(key: string): StratalogError {

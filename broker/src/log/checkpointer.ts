@@ -118,6 +118,7 @@ export class Checkpointer {
       controlRuns: core.controlRuns.runs
         .filter((run) => run.start < scan.offset)
         .map((run) => [run.start, Math.min(run.end, scan.offset)] as const),
+      ...(core.cleanedEnd === 0 ? {} : { cleanedEnd: core.cleanedEnd }),
       deletions: core.deletions.stored(scan.offset),
       redo,
     })

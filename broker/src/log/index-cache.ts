@@ -13,6 +13,8 @@ export class IndexCache {
   readonly #bytesMax: number
   readonly #files = new Map<string, Buffer>()
   #sizeBytes = 0
+  /** Grows with every {@link forget}: what was read before it may be of a file that is no more. */
+  #forgetCount = 0
 
   constructor(fileSystem: FileSystem, bytesMax: number) {
     this.#fileSystem = fileSystem
@@ -32,13 +34,19 @@ export class IndexCache {
       this.#files.set(path, known)
       return known
     }
+    const forgetCount = this.#forgetCount
     const bytes = await this.#read(path)
-    this.#put(path, bytes)
+    if (forgetCount === this.#forgetCount) this.#put(path, bytes)
     return bytes
   }
 
   /** Drops the file's bytes; the next {@link load} reads it again. */
   forget(path: string): void {
+    this.#forgetCount++
+    this.#drop(path)
+  }
+
+  #drop(path: string): void {
     const known = this.#files.get(path)
     if (known === undefined) return
     this.#files.delete(path)
@@ -47,7 +55,8 @@ export class IndexCache {
 
   /** As {@link forget}, for all files of a folder. */
   forgetFolder(directory: string): void {
-    for (const path of [...this.#files.keys()]) if (dirname(path) === directory) this.forget(path)
+    this.#forgetCount++
+    for (const path of [...this.#files.keys()]) if (dirname(path) === directory) this.#drop(path)
   }
 
   async #read(path: string): Promise<Buffer> {
@@ -60,12 +69,12 @@ export class IndexCache {
   }
 
   #put(path: string, bytes: Buffer): void {
-    this.forget(path)
+    this.#drop(path)
     this.#files.set(path, bytes)
     this.#sizeBytes += bytes.length
     for (const oldest of this.#files.keys()) {
       if (this.#sizeBytes <= this.#bytesMax || this.#files.size === 1) return
-      this.forget(oldest)
+      this.#drop(oldest)
     }
   }
 }

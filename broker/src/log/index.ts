@@ -1,4 +1,8 @@
 /** The partition log: what the rest of the broker uses of this folder. */
+
+export type { CompactionReport, CompactionRound } from './compaction.ts'
+export type { CompactionConfig, CompactionPlan } from './compaction-plan.ts'
+export { type CompactionEngine, InlineCompactionEngine } from './compaction-rounds.ts'
 export { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 export { FlushScheduler } from './flush-scheduler.ts'
 export type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
@@ -6,6 +10,7 @@ export { DEFAULT_LOG_CONFIG, type FlushPolicy, type LogConfig } from './log-conf
 export type { Companion, LogClock, LogListener, LogState, PartitionLogOptions, RecoveryReport } from './log-core.ts'
 export {
   LogClosedError,
+  LogCompactionError,
   LogDiskFullError,
   LogError,
   type LogErrorCode,

@@ -13,6 +13,7 @@
  * Form: CRC-32C of the rest as 8 hexadecimal digits, a newline, JSON.
  */
 import { crc32c } from '@stratalog/proto/records'
+import type { CleanedSegment } from './compaction-plan.ts'
 import type { StoredDeletions } from './deletions.ts'
 
 /** The only version that this code writes or reads. */
@@ -28,6 +29,17 @@ export interface SealedSegment {
   readonly maxTimestamp: number
   /** When it was sealed, ms. */
   readonly sealedAtMs: number
+  /** Set once compaction has gone through all of it. */
+  readonly cleaned?: CleanedSegment
+  /** The file is about to be replaced by a compacted one, or has just been: it may be either. */
+  readonly replacement?: SegmentReplacement
+}
+
+/** What the compacted file of a segment is like; everything else of the segment is as before. */
+export interface SegmentReplacement {
+  /** Never that of the file that it replaces. */
+  readonly sizeBytes: number
+  readonly maxTimestamp: number
 }
 
 /** Where the scan of a start begins, and what is trusted of the segment there. */
@@ -70,6 +82,8 @@ export interface LogCheckpoint {
   readonly epochs: readonly (readonly [number, number])[]
   /** `[start, end)` of the newest control runs below the scan offset. */
   readonly controlRuns: readonly (readonly [number, number])[]
+  /** Below it compaction has left a key at most once (exclusive); absent: nothing is compacted. */
+  readonly cleanedEnd?: number
   /** Records deleted by request, as of the scan offset; absent in checkpoints of earlier releases. */
   readonly deletions?: StoredDeletions
   readonly redo: RedoOperation | null

@@ -122,6 +122,14 @@ export class LogCore {
   logEndOffset: Offset = toOffset(0)
   /** Grows with every truncation: a read that it overtook begins anew. */
   truncationCount = 0
+  /** Grows when the log begins anew: nothing that was known of it holds any more. */
+  resetCount = 0
+  /** Below it compaction has left a key at most once (exclusive). */
+  cleanedEnd: Offset = toOffset(0)
+  /** A compacted file is taking a segment's place: what its name opens is not what the segment says, for a moment. */
+  replacing: Segment | null = null
+  /** Work on the index files of sealed segments: a replacement, or a repair. */
+  readonly indexWork: SerialQueue = new SerialQueue()
   /** Where a truncation or reset cuts, from its call to its end: nothing may be appended meanwhile. */
   truncatingTo: Offset | null = null
   /** Set when the log is to end: nothing waits for disk space any more. */
@@ -191,6 +199,12 @@ export class LogCore {
       else high = middle
     }
     return low - 1
+  }
+
+  /** Whether the segment is one of the log's still, its file being its own. Waits for a replacement under way. */
+  async holds(segment: Segment): Promise<boolean> {
+    if (this.replacing !== null) await this.indexWork.run(async () => undefined)
+    return this.segments.includes(segment)
   }
 
   /** Runs `task` later by the clock's scheduler. Returns what cancels it. */

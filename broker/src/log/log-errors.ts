@@ -14,6 +14,7 @@ export type LogErrorCode =
   | 'LOG_SEGMENT_CORRUPT'
   | 'LOG_OFFSET_OUT_OF_RANGE'
   | 'LOG_FLUSH_SUPERSEDED'
+  | 'LOG_COMPACTION_FAILED'
   | 'LOG_CLOSED'
 
 /** Base of the log's errors. */
@@ -114,6 +115,22 @@ export class LogFlushSupersededError extends LogError {
     super(`a flush up to offset ${targetOffset} was superseded by a truncation to ${truncatedTo}`)
     this.targetOffset = targetOffset
     this.truncatedTo = truncatedTo
+  }
+}
+
+/** A round of compaction met what it cannot go on with. The log is as it was, but for segments that were done before. */
+export class LogCompactionError extends LogError {
+  override readonly name = 'LogCompactionError'
+  readonly code = 'LOG_COMPACTION_FAILED'
+  readonly retriable = true
+  readonly hint = 'It is tried again by itself. If it goes on, run `stratalog segment verify` on the folder.'
+  readonly path: string
+  readonly offset: number
+
+  constructor(path: string, offset: number, reason: string) {
+    super(`${path} could not be compacted at offset ${offset}: ${reason}`)
+    this.path = path
+    this.offset = offset
   }
 }
 

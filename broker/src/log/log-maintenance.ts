@@ -24,6 +24,7 @@ export async function truncateLog(core: LogCore, checkpointer: Checkpointer, end
   core.controlRuns.truncateTo(endOffset)
   core.deletions.truncateTo(endOffset)
   core.logEndOffset = endOffset
+  core.cleanedEnd = toOffset(Math.min(core.cleanedEnd, endOffset))
   core.truncationCount++
   if (endOffset >= core.writtenEndOffset) return
   const index = core.segmentIndexAt(endOffset)
@@ -116,6 +117,8 @@ export async function resetLog(
   core.controlRuns.truncateTo(toOffset(0))
   core.deletions.truncateTo(0)
   core.segments = [fresh]
+  core.resetCount++
+  core.cleanedEnd = toOffset(0)
   core.logStartOffset = startOffset
   core.flushedEndOffset = startOffset
   core.writtenEndOffset = startOffset

@@ -6,7 +6,8 @@
  * anchor, carry the epoch that the epoch cache has for them, and match their CRC. An index entry that the log
  * contradicts costs a slower read and is repaired, for an index is only a hint.
  *
- * Readers run beside the writer loop: a truncation that overtakes a read makes it begin anew.
+ * Readers run beside the writer loop: a truncation that overtakes a read makes it begin anew, and so does a compacted file
+ * that takes the place of a segment's, if the read found both.
  */
 import {
   InvariantError,
@@ -153,7 +154,17 @@ export class LogReader {
     }
   }
 
-  /** One attempt on files; null when a truncation or deletion came between and the read must begin anew. */
+  /** Reads all batches from the one that holds `from` to the one that holds `last`, for what a read finds of damage. */
+  async check(from: Offset, last: Offset): Promise<void> {
+    let next = toOffset(Math.max(from, this.#core.logStartOffset))
+    while (next <= last && next < this.#core.flushedEndOffset) {
+      const { nextOffset } = await this.read(next, this.#core.flushedEndOffset, REPLAY_READ_BYTES, true)
+      if (nextOffset === next) return
+      next = nextOffset
+    }
+  }
+
+  /** One attempt on files; null when a truncation, deletion or compaction came between and the read must begin anew. */
   async #readFiles(query: Query): Promise<ReadResult | null> {
     const core = this.#core
     const { truncationCount } = core
@@ -164,7 +175,7 @@ export class LogReader {
       if (overtaken()) return null
       return resultOf(bytes === null ? [] : [bytes], query.from)
     } catch (error) {
-      if (overtaken()) return null
+      if (overtaken() || !(await core.holds(segment))) return null
       throw this.#damage(error, segment, query.from)
     }
   }
@@ -191,7 +202,11 @@ export class LogReader {
   async #repair(segment: Segment): Promise<void> {
     if (segment.sealedAtMs === null || this.#repaired.has(segment)) return
     this.#repaired.add(segment)
-    await rebuildIndexes(segment, this.#core)
+    const core = this.#core
+    await core.indexWork.run(async () => {
+      // One that a compacted file has replaced meanwhile has its indexes already.
+      if (core.segments.includes(segment)) await rebuildIndexes(segment, core)
+    })
   }
 
   /** An offset at or before the first record with that timestamp in the segment, as late as the time index knows. */

@@ -110,6 +110,7 @@ class Recovery {
     await this.#removeLeftovers()
     for (const sealed of checkpoint.sealed) await this.#trustSealed(sealed)
     core.logStartOffset = toOffset(checkpoint.logStartOffset)
+    core.cleanedEnd = toOffset(checkpoint.cleanedEnd ?? 0)
     core.epochs.reset(
       checkpoint.epochs.map(([epoch, start]) => ({ epoch: toLeaderEpoch(epoch), startOffset: toOffset(start) })),
     )
@@ -184,20 +185,35 @@ class Recovery {
 
   async #trustSealed(sealed: SealedSegment): Promise<void> {
     const { directory, fileSystem, openFiles, segments } = this.#core
-    const segment = Segment.sealed(directory, sealed, openFiles)
-    const sizeBytes = this.#logBases.includes(sealed.baseOffset) ? await fileSystem.size(segment.logPath) : null
-    if (sizeBytes === null)
-      throw new LogSegmentCorruptError(segment.logPath, sealed.baseOffset, 0, 'the file is missing')
-    if (sizeBytes !== sealed.sizeBytes) {
+    const path = segmentFilePath(directory, sealed.baseOffset, 'log')
+    const sizeBytes = this.#logBases.includes(sealed.baseOffset) ? await fileSystem.size(path) : null
+    if (sizeBytes === null) throw new LogSegmentCorruptError(path, sealed.baseOffset, 0, 'the file is missing')
+    const trusted = await this.#settleReplacement(sealed, sizeBytes)
+    if (sizeBytes !== trusted.sizeBytes) {
       const reason = `the file has ${sizeBytes} bytes, ${sealed.sizeBytes} were sealed`
-      throw new LogSegmentCorruptError(
-        segment.logPath,
-        sealed.baseOffset,
-        Math.min(sizeBytes, sealed.sizeBytes),
-        reason,
-      )
+      throw new LogSegmentCorruptError(path, sealed.baseOffset, Math.min(sizeBytes, sealed.sizeBytes), reason)
     }
-    segments.push(segment)
+    segments.push(Segment.sealed(directory, trusted, openFiles))
+  }
+
+  /**
+   * What the segment is whose file may have been replaced by a compacted one: its size tells which of the two is there, and
+   * either will do. The indexes may be those of the other.
+   */
+  async #settleReplacement(sealed: SealedSegment, sizeBytes: number): Promise<SealedSegment> {
+    const { replacement, ...before } = sealed
+    if (replacement === undefined) return sealed
+    const { directory, fileSystem, openFiles } = this.#core
+    for (const kind of ['index', 'timeindex'] as const) {
+      const path = segmentFilePath(directory, sealed.baseOffset, kind)
+      openFiles.forget(path)
+      openFiles.indexes.forget(path)
+      if (await fileSystem.exists(path)) await fileSystem.remove(path)
+    }
+    // The checkpoint that says which it is must not outlive the name that it speaks of.
+    await fileSystem.syncDirectory(directory)
+    this.#namesChanged = true
+    return sizeBytes === replacement.sizeBytes ? { ...before, ...replacement } : before
   }
 
   /** Scans from the checkpoint to the first thing that is not sound, or the end of the last segment. */

@@ -34,6 +34,8 @@ export interface ScrubCursor {
   readonly position: number
   /** As of {@link LogCore.truncationCount}: after a cut the segment is read again. */
   readonly truncationCount: number
+  /** Of the segment's file, which compaction replaces: then it is read again, too. */
+  readonly revision: number
 }
 
 /** What one step read. */
@@ -62,7 +64,8 @@ export async function scrubLog(core: LogCore, from: ScrubCursor | null, buffer: 
   for (let count = 0; count < MET_COUNT; count++) {
     const outcome = await attempt(core, cursor, buffer)
     if (!(outcome instanceof LogSegmentCorruptError)) return outcome
-    // Cut, trimmed or closed meanwhile: there is nothing any more that the flaw could be in.
+    if (core.replacing !== null) await core.indexWork.run(async () => undefined)
+    // Cut, trimmed, compacted or closed meanwhile: there is nothing any more that the flaw could be in.
     if (placeOf(core, cursor) !== cursor || isClosed(core)) return { readBytes: 0, next: cursor }
     flaw = outcome
   }
@@ -78,12 +81,12 @@ function isClosed({ state }: LogCore): boolean {
 function placeOf(core: LogCore, cursor: ScrubCursor): ScrubCursor | null {
   const segment = core.segments.find((each) => each.baseOffset >= cursor.segmentBaseOffset)
   if (segment === undefined) return null
-  const isIntact = segment.baseOffset === cursor.segmentBaseOffset && core.truncationCount === cursor.truncationCount
-  return isIntact ? cursor : startOf(core, segment)
+  const isSame = segment.baseOffset === cursor.segmentBaseOffset && segment.revision === cursor.revision
+  return isSame && core.truncationCount === cursor.truncationCount ? cursor : startOf(core, segment)
 }
 
-function startOf({ truncationCount }: LogCore, { baseOffset }: Segment): ScrubCursor {
-  return { segmentBaseOffset: baseOffset, offset: baseOffset, position: 0, truncationCount }
+function startOf({ truncationCount }: LogCore, { baseOffset, revision }: Segment): ScrubCursor {
+  return { segmentBaseOffset: baseOffset, offset: baseOffset, position: 0, truncationCount, revision }
 }
 
 async function attempt(
@@ -205,15 +208,15 @@ class SegmentScrub {
 
   #next(): ScrubCursor | null {
     if (this.#offset >= this.#flushedEnd) return null
-    const { baseOffset, sealedAtMs } = this.#segment
+    const { baseOffset, sealedAtMs, revision } = this.#segment
     const isRead = this.#position >= this.#limit
     if (isRead && this.#offset !== this.#end) throw this.#flaw(`the segment ends before offset ${this.#end}`)
     const truncationCount = this.#truncationCount
     // The next segment begins where this one ends; one that is still written goes on there, too.
     if (isRead && sealedAtMs !== null) {
-      return { segmentBaseOffset: this.#offset, offset: this.#offset, position: 0, truncationCount }
+      return { segmentBaseOffset: this.#offset, offset: this.#offset, position: 0, truncationCount, revision: 0 }
     }
-    return { segmentBaseOffset: baseOffset, offset: this.#offset, position: this.#position, truncationCount }
+    return { segmentBaseOffset: baseOffset, offset: this.#offset, position: this.#position, truncationCount, revision }
   }
 
   #flaw(reason: string): LogSegmentCorruptError {

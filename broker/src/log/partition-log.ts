@@ -11,12 +11,14 @@
 import { InvariantError, invariant, type LeaderEpoch, type Offset, toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { baseOffsetOf, isControl, lastOffsetOf, leaderEpochOf, sizeOf } from '@stratalog/proto/records'
 import type { Checkpointer } from './checkpointer.ts'
+import { Compaction, type CompactionHost, type CompactionReport, type CompactionRound } from './compaction.ts'
+import { type CompactionConfig, type CompactionPlan, planCompaction } from './compaction-plan.ts'
 import type { DeletionRequest } from './deletions.ts'
 import { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 import type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
 import { LogCore, type LogState, type PartitionLogOptions } from './log-core.ts'
-import { LogDiskFullError, LogError, LogIoError, LogOffsetOutOfRangeError } from './log-errors.ts'
+import { LogClosedError, LogDiskFullError, LogError, LogIoError, LogOffsetOutOfRangeError } from './log-errors.ts'
 import { deleteBelow, resetLog, truncateLog } from './log-maintenance.ts'
 import { LogReader, type ReadResult, type TimestampHit } from './log-reader.ts'
 import { recoverLog } from './log-recovery.ts'
@@ -42,6 +44,7 @@ export class PartitionLog {
   readonly #reader: LogReader
   readonly #checkpointer: Checkpointer
   readonly #writer: LogWriter
+  #compaction: { readonly round: Compaction; readonly ended: Promise<unknown> } | null = null
 
   private constructor(core: LogCore, checkpointer: Checkpointer) {
     this.#core = core
@@ -358,6 +361,38 @@ export class PartitionLog {
     })
   }
 
+  /** What there is to compact below `committedEnd`, which is committed and durable. Cheap. */
+  compactionPlan(config: CompactionConfig, committedEnd: Offset): CompactionPlan {
+    const { segments, cleanedEnd, logStartOffset, options } = this.#core
+    const from = toOffset(Math.max(cleanedEnd, logStartOffset))
+    return planCompaction(segments, from, config, options.clock.nowMs(), committedEnd)
+  }
+
+  /**
+   * Does one round of compaction; see compaction.ts. One at a time. Appends, flushes and reads go on beside it.
+   *
+   * Errors: see Compaction.run. All but LOG_IO_FAILED leave the log as good as it was.
+   */
+  async compact(round: CompactionRound): Promise<CompactionReport> {
+    const core = this.#core
+    invariant(this.#compaction === null, 'two rounds of compaction at once')
+    this.#throwUnlessAlive()
+    if (core.closing) throw new LogClosedError(core.directory)
+    const compaction = new Compaction(core, this.#checkpointer, this.#compactionHost(), round)
+    const report = compaction.run()
+    this.#compaction = { round: compaction, ended: report.catch(() => undefined) }
+    try {
+      return await report
+    } finally {
+      this.#compaction = null
+    }
+  }
+
+  /** Makes a round under way end soon, with LOG_CLOSED. */
+  abortCompaction(): void {
+    this.#compaction?.round.abort()
+  }
+
   /** Begins a new segment unless the active one is empty. */
   roll(): Promise<void> {
     return this.#core.steps.run(() => this.#writer.roll())
@@ -389,6 +424,7 @@ export class PartitionLog {
   async close(): Promise<void> {
     const core = this.#core
     core.closing = true
+    await this.#endCompaction()
     await core.steps.run(async () => {
       if (core.state.kind === 'closed') return
       try {
@@ -409,6 +445,7 @@ export class PartitionLog {
   async delete(): Promise<void> {
     const core = this.#core
     core.closing = true
+    await this.#endCompaction()
     await core.steps.run(() => this.#end())
     const doomed = core.directory + DELETED_DIRECTORY_SUFFIX
     await core.fileSystem.removeDirectory(doomed)
@@ -419,6 +456,18 @@ export class PartitionLog {
   /** Throws InvariantError if the state contradicts itself. For tests and simulation. */
   checkInvariants(): void {
     this.#core.checkInvariants()
+  }
+
+  #compactionHost(): CompactionHost {
+    return {
+      guard: (operation) => this.#writer.guard(operation),
+      check: (from, last) => this.#reader.check(from, last),
+    }
+  }
+
+  async #endCompaction(): Promise<void> {
+    this.abortCompaction()
+    await this.#compaction?.ended
   }
 
   async #end(): Promise<void> {

@@ -8,8 +8,9 @@
  */
 import { type Offset, toOffset } from '@stratalog/proto'
 import { lastOffsetOf, maxTimestampOf, sizeOf } from '@stratalog/proto/records'
+import type { CleanedSegment } from './compaction-plan.ts'
 import { segmentFilePath } from './file-names.ts'
-import type { ScanStart, SealedSegment } from './log-checkpoint.ts'
+import type { ScanStart, SealedSegment, SegmentReplacement } from './log-checkpoint.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { OpenFileCache } from './open-file-cache.ts'
 import { TimeIndex } from './time-index.ts'
@@ -29,6 +30,8 @@ interface SegmentState {
   readonly maxTimestampOffset: number
   readonly firstAppendMs: number | null
   readonly sealedAtMs: number | null
+  readonly cleaned?: CleanedSegment
+  readonly revision?: number
   readonly offsetIndexCount: number | null
   readonly timeIndexCount: number | null
   readonly lastIndexedTimestamp: number
@@ -52,6 +55,12 @@ export class Segment {
   firstAppendMs: number | null
   /** null while it is the active segment. */
   sealedAtMs: number | null
+  /** null until compaction has gone through all of it. */
+  cleaned: CleanedSegment | null
+  /** Set while a compacted file takes the place of this one. */
+  replacement: SegmentReplacement | null = null
+  /** How often its file was replaced since the start: positions in another file mean nothing. */
+  readonly revision: number
   readonly #openFiles: OpenFileCache
   #bytesSinceIndexEntry = 0
 
@@ -69,12 +78,15 @@ export class Segment {
     this.maxTimestampOffset = state.maxTimestampOffset
     this.firstAppendMs = state.firstAppendMs
     this.sealedAtMs = state.sealedAtMs
+    this.cleaned = state.cleaned ?? null
+    this.revision = state.revision ?? 0
     this.#openFiles = openFiles
   }
 
-  /** An empty segment; its `.log` file is the caller's to create. */
-  static empty(directory: string, baseOffset: Offset, openFiles: OpenFileCache): Segment {
+  /** An empty segment; its `.log` file is the caller's to create. @param revision of one whose file replaces another's. */
+  static empty(directory: string, baseOffset: Offset, openFiles: OpenFileCache, revision = 0): Segment {
     return new Segment(directory, baseOffset, openFiles, {
+      revision,
       endOffset: baseOffset,
       sizeBytes: 0,
       maxTimestamp: -1,
@@ -153,7 +165,7 @@ export class Segment {
   /** Whether it is a sealed segment of some size whose index file is empty or gone. */
   async lacksIndex(): Promise<boolean> {
     if (this.sealedAtMs === null || this.sizeBytes < INDEXED_BYTES_MIN) return false
-    return (await this.offsetIndex.file.settle()) === 0
+    return (await this.offsetIndex.file.settle()) === 0 && (await this.offsetIndex.file.last()) === null
   }
 
   /** Makes the indexes durable as they are. */
@@ -171,8 +183,16 @@ export class Segment {
 
   /** The checkpoint's line for a sealed segment. */
   describeSealed(): SealedSegment {
-    const { baseOffset, endOffset, sizeBytes, maxTimestamp, sealedAtMs } = this
-    return { baseOffset, endOffset, sizeBytes, maxTimestamp, sealedAtMs: sealedAtMs ?? 0 }
+    const { baseOffset, endOffset, sizeBytes, maxTimestamp, sealedAtMs, cleaned, replacement } = this
+    return {
+      baseOffset,
+      endOffset,
+      sizeBytes,
+      maxTimestamp,
+      sealedAtMs: sealedAtMs ?? 0,
+      ...(cleaned === null ? {} : { cleaned }),
+      ...(replacement === null ? {} : { replacement }),
+    }
   }
 
   /** The checkpoint's scan start at this segment's end; its bytes and indexes must be durable. */

@@ -13,9 +13,9 @@ import { type BatchHeader, stampAppendTime } from '@stratalog/proto/records'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { RaftGroup } from '../replication/raft-group.ts'
 import type { Ticked, TickLoop } from '../replication/tick-loop.ts'
-import { checkClientBatch } from './batch-check.ts'
+import { type BatchRules, checkClientBatch } from './batch-check.ts'
 import { OffsetWaiters, type ProduceCallback } from './offset-waiters.ts'
-import type { PartitionConfig } from './partition-config.ts'
+import { isCompacted, type PartitionConfig } from './partition-config.ts'
 import type { Durability, ProduceOptions, ProduceSuccess } from './produce-outcome.ts'
 import type { ProducerBatch, ProducerState } from './producer-state.ts'
 import { refusalError } from './propose-refusal.ts'
@@ -35,6 +35,7 @@ export interface AppendPathOptions {
 export class AppendPath implements Ticked {
   readonly #options: AppendPathOptions
   #config: PartitionConfig
+  #rules: BatchRules
   /** Wait for the commit: acks all. */
   readonly #commitWaiters = new OffsetWaiters()
   /** Wait for the leader's own write: acks leader. */
@@ -43,6 +44,7 @@ export class AppendPath implements Ticked {
   constructor(options: AppendPathOptions) {
     this.#options = options
     this.#config = options.config
+    this.#rules = rulesOf(options.config)
   }
 
   /** Batches that have not been answered. */
@@ -53,6 +55,7 @@ export class AppendPath implements Ticked {
   /** The topic's configuration changed; batches accepted from now on follow it. */
   updateConfig(config: PartitionConfig): void {
     this.#config = config
+    this.#rules = rulesOf(config)
   }
 
   /** See Partition.produce. */
@@ -105,7 +108,7 @@ export class AppendPath implements Ticked {
   /** Appends or finds the duplicate, and sees to the answer. @returns why not, else null. */
   #append(batch: Buffer, options: ProduceOptions, done: ProduceCallback): StratalogError | null {
     const { log, group, producers, ticks } = this.#options
-    const header = checkClientBatch(batch, this.#config.maxMessageBytes, this.#options)
+    const header = checkClientBatch(batch, this.#rules, this.#options)
     if (header instanceof StratalogError) return header
     const producer = producerOf(header)
     const check = producer === null ? null : producers.check(producer)
@@ -202,4 +205,8 @@ export function producerOf(header: BatchHeader): ProducerBatch | null {
   const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header
   if (producerId === null || producerEpoch === null || baseSequence === null) return null
   return { producerId, producerEpoch, baseSequence, recordCount: lastOffsetDelta + 1 }
+}
+
+function rulesOf(config: PartitionConfig): BatchRules {
+  return { maxBatchBytes: config.maxMessageBytes, needsKeys: isCompacted(config) }
 }

@@ -1,5 +1,5 @@
 /** What a partition is made of, and what it shows of itself. */
-import type { BrokerId, StratalogError } from '@stratalog/proto'
+import { type BrokerId, invariant, type StratalogError } from '@stratalog/proto'
 import type { ConfState } from 'raft-ts'
 import type { FlushScheduler } from '../log/flush-scheduler.ts'
 import type { OpenFileCache } from '../log/open-file-cache.ts'
@@ -99,6 +99,13 @@ export interface PartitionBounds {
   readonly visibleEnd: number
   readonly logEndOffset: number
   readonly leaderEpoch: number
+}
+
+/** Throws InvariantError if bounds contradict each other. */
+export function checkBounds({ logStartOffset, highWatermark, visibleEnd, logEndOffset }: PartitionBounds): void {
+  invariant(logStartOffset <= visibleEnd, 'visible end below log start')
+  invariant(visibleEnd <= highWatermark, 'visible end beyond the high watermark')
+  invariant(highWatermark <= logEndOffset, 'high watermark beyond the log end')
 }
 
 /** What an operator sees of a partition. */

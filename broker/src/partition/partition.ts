@@ -17,7 +17,9 @@ import type { LogSplit } from '../log/split-points.ts'
 import type { GroupState } from '../replication/group-state.ts'
 import { RaftGroup, type ReconcileResult, type ReplicaState } from '../replication/raft-group.ts'
 import { nodeOfReplica, type Replica } from '../replication/raft-ids.ts'
+import { AdvanceListeners } from './advance-listeners.ts'
 import { AppendPath } from './append-path.ts'
+import { CompactedCopy } from './compacted-copy.ts'
 import { Copies } from './copies.ts'
 import { enforceRetention } from './enforce-retention.ts'
 import { epochFault } from './epoch-fault.ts'
@@ -29,12 +31,13 @@ import { logConfigOf, type PartitionConfig } from './partition-config.ts'
 import { claimCopy } from './partition-copy.ts'
 import { describePartition } from './partition-description.ts'
 import { outOfRange, publicError } from './partition-errors.ts'
-import type {
-  PartitionBounds,
-  PartitionDescription,
-  PartitionEnvironment,
-  PartitionSpec,
-  PartitionState,
+import {
+  checkBounds,
+  type PartitionBounds,
+  type PartitionDescription,
+  type PartitionEnvironment,
+  type PartitionSpec,
+  type PartitionState,
 } from './partition-types.ts'
 import type { ProduceOptions } from './produce-outcome.ts'
 import type { ProducerFollower } from './producer-follower.ts'
@@ -51,6 +54,7 @@ export class Partition implements LogOwner {
   readonly topic: string
   readonly topicId: Buffer
   readonly partition: number
+  readonly compaction: CompactedCopy
   readonly #spec: PartitionSpec
   readonly #environment: PartitionEnvironment
   readonly #log: PartitionLog
@@ -60,7 +64,7 @@ export class Partition implements LogOwner {
   readonly #deletion: RecordDeletion
   readonly #refusals: Refusals
   readonly #lookup: RecordLookup
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new AdvanceListeners()
   readonly #copies: Copies
   /** Term of those who wait for acknowledgements. */
   #leaderTerm = 0
@@ -106,11 +110,13 @@ export class Partition implements LogOwner {
         },
         onAppended: (entry) => {
           this.#producers.onAppended(entry)
+          this.compaction.onAppended(entry)
           this.#deletion.onAppended(entry)
         },
         onTruncated: (endOffset) => this.#onTruncated(endOffset),
         onReset: (startOffset) => {
           this.#producers.onReset(startOffset)
+          this.compaction.onReset(startOffset)
           this.#deletion.onTruncated(0)
         },
         onReplaced: () => this.#producers.onReplaced(),
@@ -120,6 +126,7 @@ export class Partition implements LogOwner {
         onFailed: (error) => this.#stopServing(publicError(error, this)),
       },
     })
+    this.compaction = this.#newCompaction(config)
     this.#refusals = new Refusals(this, brokerId, log, this.#group)
     const { state: producerState } = producers
     this.#appendPath = new AppendPath({
@@ -216,8 +223,7 @@ export class Partition implements LogOwner {
    * Called synchronously; must be cheap and must not throw. Returns how to stop it.
    */
   onAdvance(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   /** Whether clients are served, and what they are told if not: where others hold the partition too, to look for its leader. */
@@ -331,6 +337,7 @@ export class Partition implements LogOwner {
   /** The topic's configuration changed. */
   updateConfig(config: PartitionConfig): void {
     this.#appendPath.updateConfig(config)
+    this.compaction.updateConfig(config)
     this.#log.updateConfig(logConfigOf(config))
   }
 
@@ -384,6 +391,16 @@ export class Partition implements LogOwner {
     await this.#log.delete()
   }
 
+  #newCompaction(config: PartitionConfig): CompactedCopy {
+    return new CompactedCopy({
+      log: this.#log,
+      group: this.#group,
+      config,
+      committedEnd: () => this.committedEnd,
+      onStale: (detail) => this.#onCopyLost(this.#group.nodeId, detail),
+    })
+  }
+
   #newDeletion(): RecordDeletion {
     const { ticks, logger } = this.#environment
     return new RecordDeletion({
@@ -407,17 +424,7 @@ export class Partition implements LogOwner {
       bounds: () => this.bounds(),
       assertReadable: () => this.#assertReadable(),
       errorOf: (error) => this.#shownError(error),
-      advanced: () => this.#advanced(),
-    })
-  }
-
-  /** Resolves when there is news. */
-  #advanced(): Promise<void> {
-    return new Promise((resolve) => {
-      const stopListening = this.onAdvance(() => {
-        stopListening()
-        resolve()
-      })
+      advanced: () => this.#listeners.next(),
     })
   }
 
@@ -426,7 +433,7 @@ export class Partition implements LogOwner {
     this.#producers.state.noteDurable(this.#log.flushedEndOffset)
     this.#group.start()
     this.#deletion.onCommitted()
-    this.#removeStaleCopies()
+    this.#onMembers()
     if (!this.#group.isAlone) return
     await new Promise<void>((resolve) => {
       const check = (): void => {
@@ -465,12 +472,8 @@ export class Partition implements LogOwner {
   }
 
   #onMembers(): void {
-    this.#removeStaleCopies()
-    this.#notify()
-  }
-
-  #removeStaleCopies(): void {
     if (this.members().voters.includes(this.#group.nodeId)) this.#copies.removeStale()
+    this.#notify()
   }
 
   #onCopyLost(node: NodeId, detail: string): void {
@@ -577,7 +580,7 @@ export class Partition implements LogOwner {
 
   #notify(): void {
     this.#announcedEnd = this.committedEnd
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 
   #name(): { topic: string; partition: number } {
@@ -586,10 +589,7 @@ export class Partition implements LogOwner {
 
   /** Throws InvariantError if offsets contradict each other. For tests and simulation. */
   checkInvariants(): void {
-    const { logStartOffset, highWatermark, visibleEnd, logEndOffset } = this.bounds()
-    invariant(logStartOffset <= visibleEnd, 'visible end below log start')
-    invariant(visibleEnd <= highWatermark, 'visible end beyond the high watermark')
-    invariant(highWatermark <= logEndOffset, 'high watermark beyond the log end')
+    checkBounds(this.bounds())
     this.#producers.state.checkInvariants()
   }
 }

@@ -19,7 +19,7 @@ class PiecedCopy {
   async scrub(from: ScrubCursor | null, buffer: Buffer): Promise<ScrubStep> {
     this.stepCount++
     const offset = (from?.offset ?? 0) + 1
-    const next = { segmentBaseOffset: 0, offset, position: 0, truncationCount: 0 }
+    const next = { segmentBaseOffset: 0, offset, position: 0, truncationCount: 0, revision: 0 }
     return { readBytes: buffer.length, next: offset < this.#pieces ? next : null }
   }
 }

@@ -7,6 +7,7 @@ import { StratalogError } from '@stratalog/proto'
 import { BrokerCore as ProductionCore } from '../broker-core.ts'
 import { beginRun } from '../cluster/runs.ts'
 import type { Controller } from '../controller/controller.ts'
+import { InlineCompactionEngine } from '../log/compaction-rounds.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { PartitionRegistry } from '../partition/partition-registry.ts'
 import type { LostReplica, PartitionEnvironment } from '../partition/partition-types.ts'
@@ -119,7 +120,11 @@ export class BrokerCore {
         retentionCheckMs: 60_000,
         scrubBytesPerSecond: 0,
         scrubIntervalMs: 3_600_000,
+        compactionBackoffMs: 1000,
+        compactionBytesPerSecond: 0,
+        compactionMapBytes: 1024 * 1024,
       },
+      compactionEngine: new InlineCompactionEngine(),
       groups: TEST_GROUPS,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
     })

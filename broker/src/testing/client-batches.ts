@@ -1,5 +1,5 @@
 /** Record batches as producers send them, for tests: unstamped, with or without a producer. */
-import { RecordBatchBuilder } from '@stratalog/proto/records'
+import { type CompressionName, RecordBatchBuilder } from '@stratalog/proto/records'
 
 /** What {@link clientBatch} builds. */
 export interface ClientBatchOptions {
@@ -29,4 +29,14 @@ export function clientBatch(label: string, options: ClientBatchOptions = {}): Bu
     builder.append({ key: null, value: Buffer.from(`${label}-${i}`.padEnd(valueBytes)), timestamp: timestamp + i })
   }
   return builder.buildSync(producerId === undefined ? {} : { producerId, producerEpoch, baseSequence })
+}
+
+/** A batch of records with keys, as a producer sends it; a null value is a tombstone. */
+export function keyedClientBatch(
+  records: readonly (readonly [key: string | null, value: string | null])[],
+  codec: CompressionName = 'none',
+): Buffer {
+  const builder = new RecordBatchBuilder({ codec })
+  for (const [key, value] of records) builder.append({ key, value, timestamp: 1_000 })
+  return builder.buildSync()
 }

@@ -12,6 +12,10 @@ export function quietConfig(config: Partial<PartitionConfig> = {}): PartitionCon
     maxMessageBytes: 1 << 20,
     timestampType: 'CreateTime',
     flushPolicy: 'fsync',
+    cleanupPolicy: 'delete',
+    minCompactionLagMs: 0,
+    deleteRetentionMs: 24 * 3600 * 1000,
+    minCleanableDirtyRatio: 0.5,
     ...config,
   }
 }

@@ -46,6 +46,35 @@ export function integerArgument(min: number, max: number): (text: string) => num
   }
 }
 
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+}
+
+/** Parses a number of bytes of at least 1, such as `65536`, `64MiB`, `1.5g` or `10MB`. */
+export function byteCountArgument(): (text: string) => number {
+  return (text) => {
+    const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? []
+    const bytes = Math.round(Number(amount) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN))
+    if (amount === '' || !Number.isSafeInteger(bytes) || bytes < 1) {
+      throw new InvalidArgumentError('It must be a number of bytes, such as 65536, 64MiB or 1.5g.')
+    }
+    return bytes
+  }
+}
+
 /** Collects repeated integers. */
 export function integerListArgument(min: number, max: number): (text: string, previous?: number[]) => number[] {
   const parse = integerArgument(min, max)

@@ -18,6 +18,7 @@ import {
   PRODUCER_EPOCH_POSITION,
   PRODUCER_ID_POSITION,
   RECORD_COUNT_POSITION,
+  TOMBSTONES_REMOVED_BIT,
 } from './layout.ts'
 
 /** Offset of the first record. */
@@ -53,6 +54,11 @@ export function maxTimestampOf(buffer: Buffer, position: number): number {
 /** Whether it is a control batch, which readers are never shown. */
 export function isControl(buffer: Buffer, position: number): boolean {
   return (buffer[position + ATTRIBUTES_POSITION + 1]! & CONTROL_BIT) !== 0
+}
+
+/** Whether compaction has removed tombstones of the batch that nothing later had replaced (thin.ts). */
+export function lacksTombstones(buffer: Buffer, position: number): boolean {
+  return (buffer[position + ATTRIBUTES_POSITION + 1]! & TOMBSTONES_REMOVED_BIT) !== 0
 }
 
 /** Records in the batch. */

@@ -28,6 +28,7 @@ export {
   baseSequenceOf,
   baseTimestampOf,
   isControl,
+  lacksTombstones,
   lastOffsetOf,
   leaderEpochOf,
   maxTimestampOf,
@@ -59,4 +60,5 @@ export { type BuilderOptions, type BuildOptions, RecordBatchBuilder } from './re
 export { RecordReader } from './record-reader.ts'
 export { estimateRecordBytes } from './record-size.ts'
 export { type ProducerStamp, patchProducer, stampAppendTime, stampBatch } from './stamp.ts'
+export { type ThinOptions, thinBatch } from './thin.ts'
 export { type ValidateOptions, validateBatch, verifyBatchCrc } from './validate.ts'

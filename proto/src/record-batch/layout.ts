@@ -61,3 +61,5 @@ export const APPEND_TIME_BIT = 0x08
 export const TRANSACTIONAL_BIT = 0x10
 /** attributes bit 5: a control batch, never shown to readers. */
 export const CONTROL_BIT = 0x20
+/** attributes bit 7, ours: compaction has removed tombstones of this batch that nothing later had replaced. */
+export const TOMBSTONES_REMOVED_BIT = 0x80

@@ -34,6 +34,16 @@ export class RecordReader implements Iterable<RecordView> {
     }
   }
 
+  /** The bytes that {@link position} counts in: the records, uncompressed. Not to be changed. */
+  get section(): Buffer {
+    return this.#section
+  }
+
+  /** Where the next record begins in {@link section}, its length included, which is where the last one ended. */
+  get position(): number {
+    return this.#varints.position
+  }
+
   /** The next record, or null after the last. Errors: CORRUPT_MESSAGE. */
   next(): RecordView | null {
     const varints = this.#varints

@@ -82,8 +82,18 @@ export class RecordView implements LogRecord {
     this.#end = end
   }
 
+  /** Whether it has a key, without a slice of it being made. */
+  get hasKey(): boolean {
+    return this.#keyBytes >= 0
+  }
+
   get key(): Buffer | null {
     return this.#keyBytes < 0 ? null : this.#section.subarray(this.#keyStart, this.#keyStart + this.#keyBytes)
+  }
+
+  /** Whether it ends what its key had: its value is null. */
+  get isTombstone(): boolean {
+    return this.#valueBytes < 0
   }
 
   get value(): Buffer | null {

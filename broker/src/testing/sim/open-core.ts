@@ -1,6 +1,8 @@
 /** Starts the real core of a broker on what the simulation gives it. */
 import { BrokerCore } from '../../broker-core.ts'
+import type { BrokerCoreLimits } from '../../broker-core-options.ts'
 import { beginRun } from '../../cluster/runs.ts'
+import { InlineCompactionEngine } from '../../log/compaction-rounds.ts'
 import type { PeerIdentity } from '../../peer/peer-port.ts'
 import { TEST_GROUPS } from '../group-settings.ts'
 import type { SimBroker } from './sim-broker.ts'
@@ -9,6 +11,24 @@ import { peerAddressOf } from './sim-network.ts'
 import type { SimProcess } from './sim-process.ts'
 
 const MEBIBYTE = 1024 * 1024
+const LIMITS: BrokerCoreLimits = {
+  partition: {
+    uncommittedBytesMax: 4 * MEBIBYTE,
+    producerCountMax: 1000,
+    producerIdExpirationMs: 24 * 3600 * 1000,
+  },
+  flushConcurrencyMax: 8,
+  tailCacheBytes: MEBIBYTE,
+  openFilesMax: 100,
+  indexCacheBytes: MEBIBYTE,
+  catchUpBytesPerSecond: 100 * MEBIBYTE,
+  retentionCheckMs: 60_000,
+  scrubBytesPerSecond: MEBIBYTE,
+  scrubIntervalMs: 5000,
+  compactionBackoffMs: 1000,
+  compactionBytesPerSecond: 0,
+  compactionMapBytes: 1024 * 1024,
+}
 /** Clients of a simulation call brokers directly. */
 const CLIENT_PORT = 9400
 
@@ -58,21 +78,8 @@ export async function openCore(
     },
     onFatal: (error) => process.fail(error as Error),
     process: () => ({ pid: startCount, version: 'simulated', startedAtMs: 0, isStopping: false }),
-    limits: {
-      partition: {
-        uncommittedBytesMax: 4 * MEBIBYTE,
-        producerCountMax: 1000,
-        producerIdExpirationMs: 24 * 3600 * 1000,
-      },
-      flushConcurrencyMax: 8,
-      tailCacheBytes: MEBIBYTE,
-      openFilesMax: 100,
-      indexCacheBytes: MEBIBYTE,
-      catchUpBytesPerSecond: 100 * MEBIBYTE,
-      retentionCheckMs: 60_000,
-      scrubBytesPerSecond: MEBIBYTE,
-      scrubIntervalMs: 5000,
-    },
+    limits: LIMITS,
+    compactionEngine: new InlineCompactionEngine(),
     groups: TEST_GROUPS,
     logger: {
       info: (fields, message) => broker.log('info', fields, message),
