@@ -63,19 +63,14 @@ export class BrokerCore {
   readonly groups: GroupService
 
   private constructor(options: BrokerCoreOptions, groupStates: GroupStateStore, teardown: Teardown) {
-    const { network, clock, logger, topicsDirectory, store } = options
+    const { network, clock, logger } = options
     const { brokerId } = options.identity()
     this.#options = options
     this.#teardown = teardown
     this.environment = this.#newEnvironment(groupStates)
-    this.#committedMarks =
-      options.dataDirectory === null ? null : new CommittedMarks({ ...options, directory: options.dataDirectory })
-    this.registry = new PartitionRegistry({
-      topicsDirectory,
-      store,
-      environment: this.environment,
-      ...(this.#committedMarks === null ? {} : { committedMarks: this.#committedMarks }),
-    })
+    const { dataDirectory } = options
+    this.#committedMarks = dataDirectory === null ? null : new CommittedMarks({ ...options, directory: dataDirectory })
+    this.registry = this.#newRegistry()
     const image = () => this.image
     this.#news = new LeaderNews({
       brokerId,
@@ -289,6 +284,18 @@ export class BrokerCore {
       this.#news.began(this.#entryOf(partition))
       this.#reconciler.consider(partition)
     }
+  }
+
+  #newRegistry(): PartitionRegistry {
+    const { topicsDirectory, store } = this.#options
+    const marks = this.#committedMarks
+    const { environment } = this
+    return new PartitionRegistry({
+      topicsDirectory,
+      store,
+      environment,
+      ...(marks === null ? {} : { committedMarks: marks }),
+    })
   }
 
   #newGroups(): GroupService {

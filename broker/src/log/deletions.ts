@@ -1,15 +1,16 @@
 /**
- * Which records at the log's beginning were deleted by request, and which requests wait in the log.
+ * Which records at the log's beginning were deleted by request, and which requests in the log are still to be carried out.
  *
- * A request is a RECORDS_DELETED control batch. It takes effect once it is committed: from that moment nothing below its
- * offset is served, in the same turn and on every replica that knows of the commit, so that no later leader serves it either.
- * What it frees on disk goes afterwards, in whole segments.
+ * A request is a RECORDS_DELETED control batch. It takes effect once it is committed, which the log's owner knows: from
+ * that moment nothing below its offset is served. What it frees on disk goes afterwards, in whole segments.
  * ```
  *  log start (a batch boundary)      readable from                    the request, appended, then committed
  *  v                                 v                                v
  *  [ batch | batch deleted in part   :   records                   |CTRL| ...
  * ```
- * Invariant: requests are in log order. Owner: the log's writer loop; {@link commit} may be called at any time.
+ * Invariant: {@link deletedEnd} never goes back, whatever becomes of the log: what was committed stays so.
+ * Invariant: nothing is carried out beyond it, so that a request that is about to be cut off frees nothing.
+ * Owner: the log's writer loop; {@link takeEffect} may be called at any time.
  */
 import { type Offset, toOffset } from '@stratalog/proto'
 import { decodeBatchSync, decodeControlRecord, isControl, lastOffsetOf } from '@stratalog/proto/records'
@@ -35,7 +36,7 @@ export interface StoredDeletions {
 /** See the file's header. */
 export class Deletions {
   #deletedEnd: number
-  /** Carried out by nobody yet. One per call of an operator: there are few. */
+  /** Not carried out yet, in log order. One per call of an operator: there are few. */
   #requests: DeletionRequest[]
 
   constructor(stored: StoredDeletions = { deletedEnd: 0, requests: [] }) {
@@ -52,36 +53,41 @@ export class Deletions {
     return toOffset(this.#deletedEnd)
   }
 
+  /** Requests in the log that are not carried out, committed or not. */
+  get requests(): readonly DeletionRequest[] {
+    return this.#requests
+  }
+
   /** Notes the control batch at the end of the log if it is a request. */
   note(batch: Buffer, at: number): void {
-    const request = requestIn(batch, at)
+    const request = deletionIn(batch, at)
     if (request !== null) this.#requests.push(request)
   }
 
-  /** What is committed ends at `highWatermark`: requests below it take effect. @returns whether any did. */
-  commit(highWatermark: number): boolean {
-    const before = this.#deletedEnd
-    for (const { endOffset, beforeOffset } of this.#requests) {
-      if (endOffset <= highWatermark) this.#deletedEnd = Math.max(this.#deletedEnd, beforeOffset)
-    }
-    return this.#deletedEnd > before
+  /** What lies below `beforeOffset` is deleted for good. @returns whether that is news. */
+  takeEffect(beforeOffset: number): boolean {
+    if (beforeOffset <= this.#deletedEnd) return false
+    this.#deletedEnd = beforeOffset
+    return true
   }
 
-  /** Whether one that ends at or below `endOffset` is still to be carried out. */
+  /** Whether one that took effect and ends at or below `endOffset` is still to be carried out. */
   isDue(endOffset: number): boolean {
-    const first = this.#requests[0]
-    return first !== undefined && first.endOffset <= endOffset
+    return this.#requests.some((request) => this.#isDue(request, endOffset))
   }
 
-  /** Takes out the requests that end at or below `endOffset`. @returns the greatest batch offset that they free, or 0. */
+  /**
+   * Takes out the requests that took effect and end at or below `endOffset`.
+   *
+   * @returns the greatest batch offset that they free, or 0.
+   */
   takeDue(endOffset: number): Offset {
-    this.commit(endOffset)
-    const due = this.#requests.filter((request) => request.endOffset <= endOffset)
-    this.#requests = this.#requests.slice(due.length)
+    const due = this.#requests.filter((request) => this.#isDue(request, endOffset))
+    this.#requests = this.#requests.filter((request) => !due.includes(request))
     return toOffset(due.reduce((most, { batchOffset }) => Math.max(most, batchOffset), 0))
   }
 
-  /** The log was cut at `endOffset`: requests beyond it never were. */
+  /** The log was cut at `endOffset`, or begins anew (0): requests beyond it are not in it. */
   truncateTo(endOffset: number): void {
     this.#requests = this.#requests.filter((request) => request.endOffset <= endOffset)
   }
@@ -93,10 +99,14 @@ export class Deletions {
       .map(({ endOffset, beforeOffset, batchOffset }) => [endOffset, beforeOffset, batchOffset] as const)
     return { deletedEnd: this.#deletedEnd, requests }
   }
+
+  #isDue({ endOffset, beforeOffset }: DeletionRequest, committedEnd: number): boolean {
+    return endOffset <= committedEnd && beforeOffset <= this.#deletedEnd
+  }
 }
 
 /** The deletion that the batch at `at` asks for; null when it is another batch. Errors: CORRUPT_MESSAGE. */
-function requestIn(batch: Buffer, at: number): DeletionRequest | null {
+export function deletionIn(batch: Buffer, at: number): DeletionRequest | null {
   if (!isControl(batch, at)) return null
   const record = decodeBatchSync(batch, at).next()
   const decoded = record === null ? null : decodeControlRecord(record)

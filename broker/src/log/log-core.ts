@@ -138,9 +138,9 @@ export class LogCore {
     return this.#state
   }
 
-  /** First offset that readers may have: the log start, or later where records were deleted by request. */
+  /** First offset that readers may have: the log start, or later where records were deleted by request; at most the end. */
   get readableFrom(): Offset {
-    return toOffset(Math.max(this.logStartOffset, this.deletions.deletedEnd))
+    return toOffset(Math.max(this.logStartOffset, Math.min(this.deletions.deletedEnd, this.logEndOffset)))
   }
 
   get directory(): string {

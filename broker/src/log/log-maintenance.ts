@@ -7,7 +7,6 @@
 import { invariant, type Offset, toOffset } from '@stratalog/proto'
 import { baseOffsetOf, lastOffsetOf, sizeOf } from '@stratalog/proto/records'
 import type { Checkpointer } from './checkpointer.ts'
-import { Deletions } from './deletions.ts'
 import type { EpochEntry } from './leader-epoch-cache.ts'
 import type { LogCore } from './log-core.ts'
 import { LogSegmentCorruptError } from './log-errors.ts'
@@ -115,7 +114,7 @@ export async function resetLog(
   core.tail.clear()
   core.epochs.reset(previous === null ? [] : [previous])
   core.controlRuns.truncateTo(toOffset(0))
-  core.deletions = new Deletions()
+  core.deletions.truncateTo(0)
   core.segments = [fresh]
   core.logStartOffset = startOffset
   core.flushedEndOffset = startOffset

@@ -11,6 +11,7 @@
 import { InvariantError, invariant, type LeaderEpoch, type Offset, toLeaderEpoch, toOffset } from '@stratalog/proto'
 import { baseOffsetOf, isControl, lastOffsetOf, leaderEpochOf, sizeOf } from '@stratalog/proto/records'
 import type { Checkpointer } from './checkpointer.ts'
+import type { DeletionRequest } from './deletions.ts'
 import { DELETED_DIRECTORY_SUFFIX } from './file-names.ts'
 import type { EpochEntry, LeaderEpochCache } from './leader-epoch-cache.ts'
 import type { LogConfig } from './log-config.ts'
@@ -307,9 +308,17 @@ export class PartitionLog {
     return this.#core.steps.run(() => this.#deleteTo(logStartOffset))
   }
 
-  /** Deletions that the log holds below `highWatermark` take effect, in memory and at once. @returns whether any did. */
-  commitDeletions(highWatermark: Offset): boolean {
-    return this.#core.deletions.commit(highWatermark)
+  /** Deletions that are in the log, committed or not, and not carried out. */
+  get deletionRequests(): readonly DeletionRequest[] {
+    return this.#core.deletions.requests
+  }
+
+  /**
+   * What lies below `beforeOffset` is deleted for good, as the owner knows from a committed request: nobody reads it from
+   * now on. In memory and at once; see {@link carryOutDeletions}. @returns whether that is news.
+   */
+  deleteRecords(beforeOffset: number): boolean {
+    return this.#core.deletions.takeEffect(beforeOffset)
   }
 
   /** Whether {@link carryOutDeletions} has anything to do. */

@@ -24,6 +24,7 @@ import { epochFault } from './epoch-fault.ts'
 import { logState } from './log-state.ts'
 import type { ProduceCallback } from './offset-waiters.ts'
 import { type FailedCopy, type LogOwner, nodeIdOf, openCopy, reportLost } from './open-copy.ts'
+import { boundsAt } from './partition-bounds.ts'
 import { logConfigOf, type PartitionConfig } from './partition-config.ts'
 import { claimCopy } from './partition-copy.ts'
 import { describePartition } from './partition-description.ts'
@@ -103,9 +104,15 @@ export class Partition implements LogOwner {
           this.#appendPath.onCommitted(highWatermark)
           this.#notify()
         },
-        onAppended: (entry) => this.#producers.onAppended(entry),
+        onAppended: (entry) => {
+          this.#producers.onAppended(entry)
+          this.#deletion.onAppended(entry)
+        },
         onTruncated: (endOffset) => this.#onTruncated(endOffset),
-        onReset: (startOffset) => this.#producers.onReset(startOffset),
+        onReset: (startOffset) => {
+          this.#producers.onReset(startOffset)
+          this.#deletion.onTruncated(0)
+        },
         onReplaced: () => this.#producers.onReplaced(),
         onLeadership: () => this.#onLeadership(),
         onMembers: () => this.#onMembers(),
@@ -196,21 +203,12 @@ export class Partition implements LogOwner {
 
   /** Where it begins and ends now. O(1). */
   bounds(): PartitionBounds {
-    return this.#boundsAt(this.#group.highWatermark)
+    return boundsAt(this.#group.highWatermark, this.#log, this.#group.leaderEpoch)
   }
 
   /** As {@link bounds}, of what {@link readCommitted} serves: the high watermark is {@link committedEnd}. */
   committedBounds(): PartitionBounds {
-    return this.#boundsAt(this.committedEnd)
-  }
-
-  #boundsAt(committedEnd: Offset): PartitionBounds {
-    const { readableFrom: logStartOffset, logEndOffset } = this.#log
-    const { leaderEpoch } = this.#group
-    // While the log begins anew it is for a moment further than what is known to be committed.
-    const highWatermark = Math.max(logStartOffset, committedEnd)
-    const visibleEnd = Math.max(logStartOffset, this.#log.visibleEnd(toOffset(highWatermark)))
-    return { logStartOffset, highWatermark, visibleEnd, logEndOffset, leaderEpoch }
+    return boundsAt(this.committedEnd, this.#log, this.#group.leaderEpoch)
   }
 
   /**
@@ -451,6 +449,7 @@ export class Partition implements LogOwner {
 
   #onTruncated(endOffset: number): void {
     this.#producers.onTruncated(endOffset)
+    this.#deletion.onTruncated(endOffset)
     if (this.#appendPath.waiterCount > 0) this.#appendPath.failAll(this.#refusals.notLeader())
   }
 

@@ -10,7 +10,9 @@
  * Owner: the partition.
  */
 import { type Offset, StratalogError, toOffset } from '@stratalog/proto'
-import { encodeRecordsDeleted, NO_TIMESTAMP } from '@stratalog/proto/records'
+import { encodeRecordsDeleted, isControl, NO_TIMESTAMP } from '@stratalog/proto/records'
+import type { Entry } from 'raft-ts'
+import { type DeletionRequest, deletionIn } from '../log/deletions.ts'
 import { LogClosedError } from '../log/log-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { RaftGroup } from '../replication/raft-group.ts'
@@ -53,10 +55,29 @@ export interface DeletionOutcome {
 /** See the file's header. */
 export class RecordDeletion {
   readonly #options: RecordDeletionOptions
+  /**
+   * Requests in Raft's log that are not committed, as far as is known here. Not those of the PartitionLog: what Raft appends and
+   * cuts reaches that later, and a commit that is heard of meanwhile must find what Raft means, no more and no less.
+   */
+  #uncommitted: DeletionRequest[]
   #isCarryingOut = false
 
   constructor(options: RecordDeletionOptions) {
     this.#options = options
+    this.#uncommitted = [...options.log.deletionRequests]
+  }
+
+  /** An entry goes into the log. */
+  onAppended({ kind, data }: Entry<Buffer>): void {
+    // The only control batches among entries of data.
+    if (kind !== 'data' || data === null || !isControl(data, 0)) return
+    const request = deletionIn(data, 0)
+    if (request !== null) this.#uncommitted.push(request)
+  }
+
+  /** The log is to be cut at `endOffset`, or to begin anew (0). */
+  onTruncated(endOffset: number): void {
+    this.#uncommitted = this.#uncommitted.filter((request) => request.endOffset <= endOffset)
   }
 
   /**
@@ -90,12 +111,22 @@ export class RecordDeletion {
 
   /** The high watermark moved, or more is flushed: deletions below take effect and are carried out. */
   onCommitted(): void {
-    const { log, group, onDeleted } = this.#options
-    if (log.commitDeletions(group.highWatermark)) onDeleted()
+    const { log } = this.#options
+    if (this.#uncommitted.length > 0) this.#takeEffect()
     if (!this.#isCarryingOut && log.hasDeletionsDue(this.#committedEnd)) void this.#carryOut()
   }
 
-  /** Deleted for good are only offsets whose deletion is durable here. */
+  #takeEffect(): void {
+    const { log, group, onDeleted } = this.#options
+    const { highWatermark } = group
+    const committed = this.#uncommitted.filter(({ endOffset }) => endOffset <= highWatermark)
+    if (committed.length === 0) return
+    this.#uncommitted = this.#uncommitted.filter(({ endOffset }) => endOffset > highWatermark)
+    const deletedEnd = Math.max(...committed.map(({ beforeOffset }) => beforeOffset))
+    if (log.deleteRecords(deletedEnd)) onDeleted()
+  }
+
+  /** Carried out are only offsets whose deletion is durable here. */
   get #committedEnd(): Offset {
     const { log, group } = this.#options
     return toOffset(Math.min(group.highWatermark, log.flushedEndOffset))

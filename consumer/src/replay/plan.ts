@@ -25,7 +25,7 @@ const SPLITS_MAX = 1_000_000
 /** Points asked for in each split, so that pieces come out about equal. */
 const POINTS_PER_SPLIT = 8
 /** Partitions that are asked about at once. */
-const CONCURRENCY = 8
+const CONCURRENCY = 32
 
 /**
  * The manifest of a replay.

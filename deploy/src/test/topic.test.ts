@@ -49,6 +49,39 @@ test('a topic from its creation to its deletion', async () => {
   assert.equal((await command('topic', 'delete', 'life', '--yes')).status, 3)
 })
 
+test('records of a partition are deleted up to an offset', async () => {
+  await command('topic', 'create', 'old', '--partitions', '2')
+  const input = 'a\nb\nc\nd\n'
+  assert.equal(
+    (await runCommand(['produce', 'old', '--partition', '1'], { bootstrap: broker.bootstrap, input })).status,
+    0,
+  )
+  const where = ['topic', 'delete-records', 'old', '--partition', '1']
+  const planned = await command(...where, '--before', '3', '--dry-run')
+  assert.equal(
+    String(planned.stdout),
+    'offsets 0 to 3 (exclusive) of old-1 would be deleted; 3 to 4 (exclusive) stay\n',
+  )
+  const unasked = await command(...where, '--before', '3')
+  assert.equal(unasked.status, 2)
+  assert.match(unasked.stderr, /no records of old-1 were deleted/)
+  const deleted = await json(...where, '--before', '3', '--yes')
+  assert.deepEqual(deleted, {
+    deleted: true,
+    topic: 'old',
+    partition: 1,
+    logStartOffset: 3,
+    previousLogStartOffset: 0,
+    visibleEnd: 4,
+  })
+  assert.equal(String((await command(...where, '--before', '2', '--yes')).stdout), 'old-1 begins at offset 3 already\n')
+  const beyond = await command(...where, '--before', '9', '--yes')
+  assert.equal(beyond.status, 1)
+  assert.match(beyond.stderr, /offset 9 of old-1 is out of range/)
+  assert.equal((await json(...where, '--before', 'end', '--yes')).logStartOffset, 4)
+  assert.equal((await command(...where, '--before', 'nowhere')).status, 2)
+})
+
 test('a dry run changes nothing', async () => {
   const { created } = await json('topic', 'create', 'never', '--partitions', '2', '--dry-run')
   assert.equal(created, false)

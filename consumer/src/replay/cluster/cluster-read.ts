@@ -78,23 +78,24 @@ function* soundChunks(
   place: Place,
   skipCorrupt: boolean,
 ): Generator<SourceChunk, void, undefined> {
+  const batches = batchesIn(split, bytes, place.position)
   let soundFrom = 0
-  for (const batch of batchesIn(split, bytes, place.position)) {
-    const { position, header } = batch
+  let soundEnd = place.position
+  for (const [index, { position, header }] of batches.entries()) {
     if (verifyBatchCrc(bytes, position, header.sizeBytes)) {
       place.lastEpoch = Math.max(place.lastEpoch, header.leaderEpoch)
+      soundEnd = header.lastOffset + 1
       continue
     }
-    const startOffset = Math.max(place.position, header.baseOffset)
-    const error = batchCorrupt(split, header.baseOffset, 'its CRC does not match', null)
-    if (position > soundFrom && startOffset > place.position) {
-      yield moveTo(place, startOffset, bytes.subarray(soundFrom, position))
-    }
+    if (position > soundFrom) yield moveTo(place, soundEnd, bytes.subarray(soundFrom, position))
+    const startOffset = place.position
+    const error = batchCorrupt(split, startOffset, 'its CRC does not match', null)
     if (!skipCorrupt) throw error
+    // What the damaged header says of its last offset cannot be trusted; what follows it can.
+    const damagedEnd = batches[index + 1]?.header.baseOffset ?? nextOffset
+    place.position = Math.min(Math.max(startOffset, damagedEnd), split.endOffset)
+    yield { bytes: Buffer.alloc(0), nextOffset: place.position, file: null, corrupt: { startOffset, error } }
     soundFrom = position + header.sizeBytes
-    const corrupt = { startOffset, error }
-    place.position = Math.min(header.lastOffset + 1, split.endOffset)
-    yield { bytes: Buffer.alloc(0), nextOffset: place.position, file: null, corrupt }
   }
   yield moveTo(place, nextOffset, bytes.subarray(soundFrom))
 }

@@ -2,9 +2,9 @@
  * A broker's data folder, or a copy of one, as a reader without a broker sees it: which partitions of which topics are
  * in it, and how far each is known to be committed.
  *
- * Nothing is held between calls: a broker may be running on the folder, and what is true changes.
+ * A broker may be running on the folder, and what is true changes: nothing is remembered but a file that is still the same.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import {
   COMMITTED_OFFSETS_FILE,
@@ -27,6 +27,8 @@ const PARTITION_FOLDER = /^(.+)-(\d{1,10})$/
 /** See the file's header. */
 export class DataFolder {
   readonly path: string
+  /** The note last read: it has a line for each partition, and is asked for one of them at a time. */
+  #notes: { readonly version: string; readonly byPartition: ReadonlyMap<string, CommittedOffsets> } | null = null
 
   constructor(path: string) {
     this.path = path
@@ -74,18 +76,23 @@ export class DataFolder {
   }
 
   /** What the broker last noted of the partition; null when it noted nothing. Errors: STORAGE_ERROR for a damaged note. */
-  async committed(place: FoundPartition): Promise<CommittedOffsets | null> {
+  async committed({ topicId, partition }: FoundPartition): Promise<CommittedOffsets | null> {
     const path = join(this.path, COMMITTED_OFFSETS_FILE)
-    const bytes = await orMissing(readFile(path), null)
-    if (bytes === null) return null
-    const marks = decodeCommittedOffsets(bytes)
-    if (marks === null) {
-      throw new StratalogError('STORAGE_ERROR', `${path} is damaged`, {
-        hint: 'Copy it again, or start and stop the broker, which writes it anew.',
-      })
+    const found = await orMissing(stat(path, { bigint: true }), null)
+    if (found === null) return null
+    // It is replaced as a whole: another file each time.
+    const version = `${found.ino} ${found.mtimeNs} ${found.size}`
+    if (this.#notes?.version !== version) {
+      const bytes = await orMissing(readFile(path), null)
+      const notes = bytes === null ? [] : decodeCommittedOffsets(bytes)
+      if (notes === null) {
+        throw new StratalogError('STORAGE_ERROR', `${path} is damaged`, {
+          hint: 'Copy it again, or start and stop the broker, which writes it anew.',
+        })
+      }
+      this.#notes = { version, byPartition: new Map(notes.map((note) => [noteKey(note), note])) }
     }
-    const { topicId, partition } = place
-    return marks.find((mark) => mark.topicId === topicId && mark.partition === partition) ?? null
+    return this.#notes.byPartition.get(noteKey({ topicId, partition })) ?? null
   }
 
   async #partitionFolders(): Promise<string[]> {
@@ -104,4 +111,8 @@ export class DataFolder {
       )
     }
   }
+}
+
+function noteKey({ topicId, partition }: Pick<CommittedOffsets, 'topicId' | 'partition'>): string {
+  return `${topicId}/${partition}`
 }

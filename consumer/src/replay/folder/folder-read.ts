@@ -10,7 +10,7 @@ import { throwIfAborted } from '@stratalog/client'
 import { batchCorrupt, endsBefore, rangeDeleted, topicRecreated } from '../errors.ts'
 import type { ReplaySplit } from '../manifest.ts'
 import type { SourceChunk, SourceReadOptions } from '../source.ts'
-import type { DataFolder } from './data-folder.ts'
+import type { DataFolder, FoundPartition } from './data-folder.ts'
 import { findBatch } from './header-walk.ts'
 import { openOrMissing, type PartitionState, partitionState } from './partition-bounds.ts'
 import { epochAt, type SegmentFile } from './partition-files.ts'
@@ -31,6 +31,7 @@ export async function* readFolder(
   unsafeToLogEnd: boolean,
 ): AsyncGenerator<SourceChunk, void, undefined> {
   let position = options.fromOffset
+  let leastEpoch = 0
   let looks = 0
   while (position < split.endOffset) {
     throwIfAborted(options.signal)
@@ -46,10 +47,13 @@ export async function* readFolder(
     }
     looks = 0
     try {
+      // The folder may have become another topic's before the file was opened.
+      await checkTopic(folder, split)
       const nextBase = state.segments[index + 1]?.baseOffset ?? state.committedEnd
-      const range = { segment, endOffset: Math.min(nextBase, split.endOffset), nextBase }
+      const range = { segment, endOffset: Math.min(nextBase, split.endOffset), nextBase, leastEpoch }
       for await (const chunk of readSegment(file, split, state, range, position, options)) {
         position = chunk.nextOffset
+        leastEpoch = chunk.leaderEpoch
         yield chunk
         throwIfAborted(options.signal)
       }
@@ -61,11 +65,15 @@ export async function* readFolder(
 
 /** The partition's files, which must be of the topic that was planned and reach as far as was planned. */
 async function plannedState(folder: DataFolder, split: ReplaySplit, unsafeToLogEnd: boolean): Promise<PartitionState> {
-  const place = await folder.partition(split.topic, split.partition)
-  if (place.topicId !== split.topicId) throw topicRecreated(split, place.topicId)
-  const state = await partitionState(folder, place, unsafeToLogEnd)
+  const state = await partitionState(folder, await checkTopic(folder, split), unsafeToLogEnd)
   if (split.endOffset > state.committedEnd) throw endsBefore(split, split.endOffset, state.committedEnd)
   return state
+}
+
+async function checkTopic(folder: DataFolder, split: ReplaySplit): Promise<FoundPartition> {
+  const place = await folder.partition(split.topic, split.partition)
+  if (place.topicId !== split.topicId) throw topicRecreated(split, place.topicId)
+  return place
 }
 
 interface SegmentRange {
@@ -74,6 +82,13 @@ interface SegmentRange {
   readonly endOffset: number
   /** Where the next segment begins: everything before it should be in this one. */
   readonly nextBase: number
+  /** Of the last batch before. */
+  readonly leastEpoch: number
+}
+
+/** A chunk and the epoch of its last batch. */
+interface FolderChunk extends SourceChunk {
+  readonly leaderEpoch: number
 }
 
 /** The batches from the one that holds `fromOffset` to the range's end. Always gets there, or throws. */
@@ -81,10 +96,10 @@ async function* readSegment(
   file: FileHandle,
   split: ReplaySplit,
   state: PartitionState,
-  { segment, endOffset, nextBase }: SegmentRange,
+  { segment, endOffset, nextBase, leastEpoch }: SegmentRange,
   fromOffset: number,
   options: SourceReadOptions,
-): AsyncGenerator<SourceChunk, void, undefined> {
+): AsyncGenerator<FolderChunk, void, undefined> {
   const first = await findBatch(file, segment, fromOffset)
   // Damage before the batch, or in the index: the whole file is gone through in order to find out what is there.
   let place =
@@ -92,10 +107,19 @@ async function* readSegment(
       ? { position: first.position, offset: first.header.baseOffset }
       : { position: 0, offset: segment.baseOffset }
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, options.prefetchBytes / 2))
-  const known = (offset: number): number | null => epochAt(state.checkpoint, offset)
+  // An epoch is no part of a record and lies outside of the CRC: where damage is passed over it costs no records.
+  const known = (offset: number): number | null => (options.skipCorrupt ? null : epochAt(state.checkpoint, offset))
+  let leaderEpoch = leastEpoch
   while (place.offset < endOffset) {
     let damage: { readonly position: number; readonly offset: number; readonly reason: string } | null = null
-    const scan = { position: place.position, expectedOffset: place.offset, endOffset, chunkBytes, epochAt: known }
+    const scan = {
+      position: place.position,
+      expectedOffset: place.offset,
+      endOffset,
+      chunkBytes,
+      leastEpoch: options.skipCorrupt ? null : leaderEpoch,
+      epochAt: known,
+    }
     for await (const step of scanSegment(file, scan)) {
       if (step.kind === 'damage') {
         damage = step
@@ -103,8 +127,9 @@ async function* readSegment(
       }
       const { bytes, nextOffset, position } = step
       place = { position: position + bytes.length, offset: nextOffset }
+      leaderEpoch = step.leaderEpoch
       if (nextOffset <= fromOffset) continue
-      yield { bytes, nextOffset, file: { path: segment.path, position }, corrupt: null }
+      yield { bytes, nextOffset, file: { path: segment.path, position }, corrupt: null, leaderEpoch }
     }
     if (place.offset >= endOffset) return
     const at = damage ?? { ...place, reason: 'the file ends before it' }
@@ -116,6 +141,6 @@ async function* readSegment(
     if (!options.skipCorrupt) throw error
     const startOffset = Math.max(at.offset, fromOffset)
     const nextOffset = Math.min(place.offset, endOffset)
-    yield { bytes: Buffer.alloc(0), nextOffset, file: null, corrupt: { startOffset, error } }
+    yield { bytes: Buffer.alloc(0), nextOffset, file: null, corrupt: { startOffset, error }, leaderEpoch }
   }
 }

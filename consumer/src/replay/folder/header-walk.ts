@@ -6,7 +6,12 @@
  */
 import { type FileHandle, readFile } from 'node:fs/promises'
 import { isStratalogError } from '@stratalog/proto'
-import { type BatchHeader, RECORD_BATCH_OVERHEAD_BYTES, readBatchHeader } from '@stratalog/proto/records'
+import {
+  type BatchHeader,
+  RECORD_BATCH_OVERHEAD_BYTES,
+  readBatchHeader,
+  verifyBatchCrc,
+} from '@stratalog/proto/records'
 import { orMissing, type SegmentFile } from './partition-files.ts'
 
 const OFFSET_ENTRY_BYTES = 8
@@ -111,9 +116,20 @@ export async function isBatchEnd(
 export async function findBatch(file: FileHandle, segment: SegmentFile, offset: number): Promise<PlacedHeader | null> {
   for await (const placed of walkHeaders(file, await floorPosition(file, segment, offset))) {
     const { baseOffset, lastOffset } = placed.header
-    // Batches follow one another without a gap.
+    // Batches follow one another without a gap, from the offset on that the file is named after.
     if (baseOffset > Math.max(offset, segment.baseOffset)) return null
+    if (placed.position === 0 && baseOffset !== segment.baseOffset) return null
     if (lastOffset >= offset) return placed
   }
   return null
+}
+
+/** Whether all of the batch is in the file and its CRC matches. */
+export async function isSoundBatch(file: FileHandle, { position, header }: PlacedHeader): Promise<boolean> {
+  const { sizeBytes } = header
+  // Before memory is taken for what it claims.
+  if (position + sizeBytes > (await file.stat()).size) return false
+  const batch = Buffer.allocUnsafe(sizeBytes)
+  const { bytesRead } = await file.read(batch, 0, sizeBytes, position)
+  return bytesRead === sizeBytes && verifyBatchCrc(batch, 0, sizeBytes)
 }

@@ -7,11 +7,11 @@
  * behind the committed end may be a batch that is being written, or one that the cluster never agreed on, and is not
  * looked at.
  */
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { StratalogError } from '@stratalog/proto'
 import type { SourceBounds } from '../source.ts'
 import type { DataFolder, FoundPartition } from './data-folder.ts'
-import { floorPosition, walkHeaders } from './header-walk.ts'
+import { floorPosition, isSoundBatch, walkHeaders } from './header-walk.ts'
 import { type CheckpointFacts, isMissing, listSegments, readCheckpoint, type SegmentFile } from './partition-files.ts'
 import { scanSegment } from './segment-scan.ts'
 
@@ -53,31 +53,33 @@ export async function partitionState(
   return { logStartOffset, committedEnd: Math.max(committedEnd, logStartOffset), segments, checkpoint }
 }
 
-/** The part that readers see: control batches at the end are not waited for. */
+/** The part that readers see: control batches at its end are left out. */
 export async function visibleBounds(state: PartitionState): Promise<SourceBounds> {
   const { logStartOffset, committedEnd, segments } = state
   const segment = segments.findLast(({ baseOffset }) => baseOffset < committedEnd)
-  let visibleEnd = committedEnd
-  if (segment !== undefined && committedEnd > logStartOffset) {
-    const dataEnd = await withFile(segment, async (file) => {
-      let end: number | null = null
-      const start = await floorPosition(file, segment, committedEnd - 1)
-      for await (const { header } of walkHeaders(file, start)) {
-        if (header.baseOffset >= committedEnd) break
-        if (!header.control) end = header.lastOffset + 1
-      }
-      return end
-    })
-    visibleEnd = dataEnd ?? committedEnd
+  if (segment === undefined || committedEnd <= logStartOffset) return { logStartOffset, visibleEnd: committedEnd }
+  const dataEnd = await withFile(segment, (file) => lastDataEnd(file, segment, committedEnd))
+  return { logStartOffset, visibleEnd: Math.max(dataEnd ?? committedEnd, logStartOffset) }
+}
+
+/**
+ * The end of the last batch below `committedEnd` that is not a control batch beyond doubt; that end itself where there is
+ * none near it, or where it is not reached: damage must not look like the end of the log.
+ */
+async function lastDataEnd(file: FileHandle, segment: SegmentFile, committedEnd: number): Promise<number> {
+  let dataEnd = committedEnd
+  let end = segment.baseOffset
+  for await (const placed of walkHeaders(file, await floorPosition(file, segment, committedEnd - 1))) {
+    const { header } = placed
+    if (header.baseOffset >= committedEnd) break
+    end = header.lastOffset + 1
+    if (!header.control || !(await isSoundBatch(file, placed))) dataEnd = end
   }
-  return { logStartOffset, visibleEnd: Math.min(Math.max(visibleEnd, logStartOffset), committedEnd) }
+  return end === committedEnd ? dataEnd : committedEnd
 }
 
 /** Opens the segment's file for a task; null when it is gone. */
-export async function withFile<T>(
-  segment: SegmentFile,
-  task: (file: Awaited<ReturnType<typeof open>>) => Promise<T>,
-): Promise<T | null> {
+export async function withFile<T>(segment: SegmentFile, task: (file: FileHandle) => Promise<T>): Promise<T | null> {
   const file = await openOrMissing(segment)
   if (file === null) return null
   try {
@@ -88,7 +90,7 @@ export async function withFile<T>(
 }
 
 /** The file, or null when it is gone. */
-export async function openOrMissing(segment: SegmentFile): Promise<Awaited<ReturnType<typeof open>> | null> {
+export async function openOrMissing(segment: SegmentFile): Promise<FileHandle | null> {
   try {
     return await open(segment.path, 'r')
   } catch (error) {
@@ -126,6 +128,7 @@ async function soundEnd(segments: readonly SegmentFile[]): Promise<number> {
       expectedOffset: null,
       endOffset: Number.MAX_SAFE_INTEGER,
       chunkBytes: SCAN_BYTES,
+      leastEpoch: 0,
       epochAt: () => null,
     })
     for await (const step of scan) if (step.kind === 'batches') end = step.nextOffset

@@ -2,11 +2,12 @@
  * Finds the next sound batch behind damage in a segment file.
  *
  * Where only a batch's own bytes are wrong, its size still leads to the next one. Where the size is wrong, the file is
- * searched byte by byte for a batch whose offset can come next and whose CRC matches.
+ * searched byte by byte for a batch whose offset can come next, whose CRC matches, and which leads to the one behind it:
+ * the base offset lies outside of the CRC.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { BATCH_BYTES_MAX, RECORD_BATCH_OVERHEAD_BYTES, verifyBatchCrc } from '@stratalog/proto/records'
-import { headerAt, headerIn } from './header-walk.ts'
+import { RECORD_BATCH_OVERHEAD_BYTES } from '@stratalog/proto/records'
+import { headerAt, headerIn, isSoundBatch, type PlacedHeader } from './header-walk.ts'
 
 const SEARCH_BYTES = 4 * 1024 * 1024
 const MAGIC_POSITION = 16
@@ -48,7 +49,9 @@ async function search(file: FileHandle, from: number, offset: number, endOffset:
     for (let at = nextMagic(window, 0); at !== -1; at = nextMagic(window, at + 1)) {
       const header = headerIn(window, at)
       if (header === null || header.baseOffset <= offset || header.lastOffset >= endOffset) continue
-      if (await isSound(file, base + at, header.sizeBytes)) return { position: base + at, offset: header.baseOffset }
+      const placed = { position: base + at, header }
+      if (!(await isSoundBatch(file, placed))) continue
+      if (await leadsOn(file, placed, endOffset)) return { position: placed.position, offset: header.baseOffset }
     }
     if (bytesRead < buffer.length) return null
   }
@@ -68,9 +71,8 @@ function nextMagic(window: Buffer, from: number): number {
   return -1
 }
 
-async function isSound(file: FileHandle, position: number, sizeBytes: number): Promise<boolean> {
-  if (sizeBytes > BATCH_BYTES_MAX || position + sizeBytes > (await file.stat()).size) return false
-  const batch = Buffer.allocUnsafe(sizeBytes)
-  const { bytesRead } = await file.read(batch, 0, sizeBytes, position)
-  return bytesRead === sizeBytes && verifyBatchCrc(batch, 0, sizeBytes)
+/** Whether the file goes on, or ends, at the offset at which the batch says that it does. */
+async function leadsOn(file: FileHandle, { position, header }: PlacedHeader, endOffset: number): Promise<boolean> {
+  const end = header.lastOffset + 1
+  return end === endOffset || (await headerAt(file, position + header.sizeBytes))?.baseOffset === end
 }

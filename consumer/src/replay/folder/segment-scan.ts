@@ -11,7 +11,14 @@ import { headerIn } from './header-walk.ts'
 /** What a scan gives out, in order. */
 export type ScanStep =
   /** Sound, whole batches. */
-  | { readonly kind: 'batches'; readonly bytes: Buffer; readonly position: number; readonly nextOffset: number }
+  | {
+      readonly kind: 'batches'
+      readonly bytes: Buffer
+      readonly position: number
+      readonly nextOffset: number
+      /** Of the last of them. */
+      readonly leaderEpoch: number
+    }
   /** What is at `position` is not the batch of `offset`. The scan goes on only from where it is told to. */
   | { readonly kind: 'damage'; readonly position: number; readonly offset: number; readonly reason: string }
 
@@ -23,6 +30,8 @@ export interface ScanOptions {
   /** Batches that begin here or later are not wanted. */
   readonly endOffset: number
   readonly chunkBytes: number
+  /** Epochs do not go back: the least that the first batch may have; null = epochs do not matter. */
+  readonly leastEpoch: number | null
   /** The epoch that is known for an offset, or null. */
   readonly epochAt: (offset: number) => number | null
 }
@@ -36,7 +45,11 @@ interface Place {
 /** Ends at `endOffset`, at the end of the file, or after damage. The file stays open, and no read of it is under way. */
 export async function* scanSegment(file: FileHandle, options: ScanOptions): AsyncGenerator<ScanStep, void, undefined> {
   const { endOffset, chunkBytes } = options
-  const place: Place = { position: options.position, expectedOffset: options.expectedOffset, leastEpoch: 0 }
+  const place: Place = {
+    position: options.position,
+    expectedOffset: options.expectedOffset,
+    leastEpoch: options.leastEpoch ?? 0,
+  }
   let reading = readAt(file, place.position, chunkBytes)
   try {
     for (;;) {
@@ -47,7 +60,13 @@ export async function* scanSegment(file: FileHandle, options: ScanOptions): Asyn
       if (!isOver) reading = readAt(file, place.position, Math.max(chunkBytes, neededBytes))
       if (wholeBytes > 0) {
         const bytes = buffer.subarray(0, wholeBytes)
-        yield { kind: 'batches', bytes, position: start, nextOffset: place.expectedOffset! }
+        yield {
+          kind: 'batches',
+          bytes,
+          position: start,
+          nextOffset: place.expectedOffset!,
+          leaderEpoch: place.leastEpoch,
+        }
       }
       if (fault !== null) {
         const offset = place.expectedOffset ?? 0
@@ -85,7 +104,7 @@ function takeBatches(
   buffer: Buffer,
   isFileEnd: boolean,
   place: Place,
-  { endOffset, epochAt }: ScanOptions,
+  { endOffset, leastEpoch, epochAt }: ScanOptions,
 ): { readonly wholeBytes: number; readonly neededBytes: number; readonly fault: string | null } {
   let at = 0
   const stop = (neededBytes: number, fault: string | null = null) => ({ wholeBytes: at, neededBytes, fault })
@@ -102,7 +121,7 @@ function takeBatches(
       const isExpected = place.expectedOffset === null || header.baseOffset === place.expectedOffset
       return isExpected ? stop(header.sizeBytes) : stop(0, `its base offset is ${header.baseOffset}`)
     }
-    const fault = batchFault(buffer, at, place.expectedOffset, place.leastEpoch, epochAt)
+    const fault = batchFault(buffer, at, place.expectedOffset, leastEpoch === null ? 0 : place.leastEpoch, epochAt)
     if (header === null || fault !== null) return stop(0, fault)
     at += header.sizeBytes
     place.position += header.sizeBytes

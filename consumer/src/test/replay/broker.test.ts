@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { startTestBroker, type TestBroker } from '@stratalog/broker/testing'
-import { type Client, createClient } from '@stratalog/client'
+import { type Client, createClient, isStratalogError } from '@stratalog/client'
 import type { CompressionName } from '@stratalog/proto/records'
 import {
   clusterSource,
@@ -12,6 +12,7 @@ import {
   parseManifest,
   planReplay,
   type ReplaySource,
+  type SourceBounds,
 } from '../../index.ts'
 import { numbered, produceRaw } from '../raw-produce.ts'
 import { read, readAll } from './replay-reading.ts'
@@ -29,14 +30,12 @@ async function until(condition: () => Promise<boolean>, what: string): Promise<v
   }
 }
 
-/** The end that the broker has noted for readers of its folder. */
-async function notedEnd(source: ReplaySource, topic: string, partition = 0): Promise<number> {
+/** What the broker has noted for readers of its folder; null before it has noted anything. */
+async function noted(source: ReplaySource, topic: string): Promise<SourceBounds | null> {
   try {
-    const [bounds] = await source.bounds([{ topic, partition }])
-    return bounds!.visibleEnd
+    return (await source.bounds([{ topic, partition: 0 }]))[0]!
   } catch (error) {
-    const { code } = error as { code?: string }
-    if (code === 'OFFSET_NOT_AVAILABLE') return -1
+    if (isStratalogError(error, 'OFFSET_NOT_AVAILABLE')) return null
     throw error
   }
 }
@@ -116,7 +115,7 @@ describe('a replay of a broker', () => {
       const options = { topics: ['numbers'], partitions: [0], from, ...(to === undefined ? {} : { to }) }
       return (await readAll(source, await planReplay(source, options as never))).records.length
     }
-    await until(async () => (await notedEnd(folder, 'numbers')) >= TOTAL, 'the note of the last records')
+    await until(async () => (await noted(folder, 'numbers'))?.visibleEnd === TOTAL, 'the note of the last records')
     for (const source of [cluster, folder]) {
       assert.equal(await count(source, { timestamp: 1_000_000 }, { timestamp: 1_500_500 }), 501)
       assert.equal(await count(source, { timestamp: 0 }, { timestamp: 0 }), 0)
@@ -138,7 +137,7 @@ describe('a topic that changes after the plan', () => {
     await produceRaw(client, { topic: 't', batches: [numbered(0, 10)] })
     const cluster = clusterSource(client)
     const folder = folderSource(broker.dataDir)
-    await until(async () => (await notedEnd(folder, 't')) === 10, 'the note of the records')
+    await until(async () => (await noted(folder, 't'))?.visibleEnd === 10, 'the note of the records')
     const { splits } = await planReplay(cluster, { topics: ['t'] })
     await client.admin.deleteTopic('t')
     await assert.rejects(read(cluster, splits[0]!), { code: 'UNKNOWN_TOPIC_OR_PARTITION' })
@@ -159,7 +158,7 @@ describe('a topic that changes after the plan', () => {
     const folder = folderSource(broker.dataDir)
     const { splits } = await planReplay(cluster, { topics: ['t'] })
     await client.admin.deleteRecords({ topic: 't', partition: 0, beforeOffset: 13 })
-    await until(async () => (await folder.bounds([{ topic: 't', partition: 0 }]))[0]!.logStartOffset === 13, 'the note')
+    await until(async () => (await noted(folder, 't'))?.logStartOffset === 13, 'the note')
     for (const source of [cluster, folder]) {
       const gone = { reason: 'deleted', deletedFrom: '0', deletedEnd: '13', logStartOffset: '13' }
       await assert.rejects(read(source, splits[0]!), { code: 'OFFSET_OUT_OF_RANGE', metadata: gone }, source.kind)
@@ -197,7 +196,7 @@ describe('a folder beside a running broker', () => {
     let last = 0
     const deadlineMs = performance.now() + 20_000
     while ((replays < 20 || last < 8_000) && performance.now() < deadlineMs) {
-      if ((await notedEnd(folder, 't')) < 0) continue
+      if ((await noted(folder, 't')) === null) continue
       const manifest = await planReplay(folder, { topics: ['t'], splits: 3 })
       for (const split of manifest.splits) {
         try {

@@ -212,6 +212,20 @@ describe('a batch that is damaged on its way', () => {
       [['corrupt', 3, 7]],
     )
   })
+
+  it('takes nothing with it, whatever its header says, and may be the first, the last, or one of several', async () => {
+    for (const damaged of [[0], [2], [0, 1], [1, 2], [0, 1, 2]]) {
+      const log = buildLog([{ data: 3 }, { data: 4 }, { data: 2 }])
+      // The low byte of lastOffsetDelta.
+      for (const index of damaged) log[index]!.bytes[26]! ^= 0x55
+      await using world = await World.start(log)
+      const { records, gaps } = await read(world.source(), splitOf(0, 9), { skipCorrupt: true })
+      const sound = log.filter((_, index) => !damaged.includes(index))
+      assert.deepEqual(offsetsOf(records), dataOffsets(sound))
+      const lost = gaps.reduce((sum, { missingCount }) => sum + missingCount, 0)
+      assert.equal(records.length + lost, 9, `${damaged}`)
+    }
+  })
 })
 
 async function until(condition: () => boolean): Promise<void> {
