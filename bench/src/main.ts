@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { groupsCommand } from './groups/groups-command.ts'
 import { idleCommand } from './idle/idle-command.ts'
 import { latencyCommand } from './latency/latency-command.ts'
+import { replayCommand } from './replay/replay-command.ts'
 import { replicatedCommand } from './replicated/replicated-command.ts'
 import { restartCommand } from './restart/restart-command.ts'
 import { spineCommand } from './spine-command.ts'
@@ -15,4 +16,5 @@ await new Command('bench')
   .addCommand(idleCommand())
   .addCommand(groupsCommand())
   .addCommand(restartCommand())
+  .addCommand(replayCommand())
   .parseAsync()
