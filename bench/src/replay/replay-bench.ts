@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { createClient } from '@stratalog/client'
 import {
   clusterSource,
@@ -65,6 +66,8 @@ export interface ReplayBenchRun {
 }
 
 const TOPIC = 'replay'
+const MARKS_TIMEOUT_MS = 30_000
+const MARKS_INTERVAL_MS = 100
 const LIVE_TOPIC = 'live'
 const EXTENSION = import.meta.filename.slice(-3)
 const COUNT_SINK = new URL(`./count-sink${EXTENSION}`, import.meta.url).href
@@ -80,6 +83,7 @@ export function runReplayBench(options: ReplayBenchOptions): Promise<ReplayBench
     onProgress(`writing ${recordCount} records of ${valueBytes} B`)
     await runLoad({ kind: 'produce', bootstrap, topic: TOPIC, partitionCount, directory, valueBytes, recordCount })
     const bench = new Bench(options, bootstrap, join(directory, 'broker-1'), join(directory, 'replays'), recordCount)
+    await bench.waitForMarks()
     const rounds: ReplayFigure[][] = []
     for (let round = 1; round <= options.rounds; round++) {
       onProgress(`round ${round} of ${options.rounds}`)
@@ -103,6 +107,19 @@ class Bench {
     this.#dataDir = dataDir
     this.#outDir = outDir
     this.#recordCount = recordCount
+  }
+
+  /** The broker notes what is committed, for readers of its folder, once a second. */
+  async waitForMarks(): Promise<void> {
+    await using source = folderSource(this.#dataDir)
+    const places = Array.from({ length: this.#options.partitionCount }, (_, partition) => ({ topic: TOPIC, partition }))
+    const deadlineMs = performance.now() + MARKS_TIMEOUT_MS
+    for (;;) {
+      const bounds = await source.bounds(places)
+      if (bounds.reduce((sum, { visibleEnd }) => sum + visibleEnd, 0) >= this.#recordCount) return
+      if (performance.now() > deadlineMs) throw new Error('the folder never showed all that was written')
+      await setTimeout(MARKS_INTERVAL_MS)
+    }
   }
 
   async round(round: number): Promise<ReplayFigure[]> {
