@@ -10,13 +10,14 @@ const CHUNK_BYTES = 4 * 1024 * 1024
 /** What it met. */
 export interface BareCounts {
   readonly recordCount: number
-  readonly valueBytes: number
+  /** Of keys and values. */
+  readonly contentBytes: number
   readonly fileBytes: number
 }
 
 /** Decodes whole files, in this thread. Throws on damage. */
 export function decodeBare(paths: readonly string[]): BareCounts {
-  const counts = { recordCount: 0, valueBytes: 0, fileBytes: 0 }
+  const counts = { recordCount: 0, contentBytes: 0, fileBytes: 0 }
   for (const path of paths) {
     const fd = openSync(path, 'r')
     try {
@@ -28,7 +29,7 @@ export function decodeBare(paths: readonly string[]): BareCounts {
   return counts
 }
 
-function decodeFile(fd: number, counts: { recordCount: number; valueBytes: number; fileBytes: number }): void {
+function decodeFile(fd: number, counts: { recordCount: number; contentBytes: number; fileBytes: number }): void {
   let rest = 0
   let chunk = Buffer.allocUnsafe(CHUNK_BYTES)
   for (;;) {
@@ -44,9 +45,9 @@ function decodeFile(fd: number, counts: { recordCount: number; valueBytes: numbe
       if (!verifyBatchCrc(chunk, batch.position, batch.header.sizeBytes)) throw new Error('the CRC does not match')
       position = batch.position + batch.header.sizeBytes
       if (batch.header.control) continue
-      decodeBatchSync(chunk, batch.position).forEach(({ value }) => {
+      decodeBatchSync(chunk, batch.position).forEach(({ key, value }) => {
         counts.recordCount++
-        counts.valueBytes += value?.length ?? 0
+        counts.contentBytes += (key?.length ?? 0) + (value?.length ?? 0)
       })
     }
     rest = end - position

@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import type { ReplayGap } from '@stratalog/consumer'
 import { createProducer } from '@stratalog/producer'
+import { iterateBatches } from '@stratalog/proto/records'
 import { BrokerProcess } from '../cluster/broker-process.ts'
 import { type CommandResult, runCommand, startCommand } from './command-process.ts'
 import { TemporaryFolder } from './temporary-folder.ts'
@@ -247,6 +249,60 @@ describe('stratalog replay', () => {
     )
   })
 
+  it('damage stops it with place and file, or is passed over and reported', async () => {
+    const copy = folder.join('copy')
+    cpSync(folder.join('data'), copy, { recursive: true })
+    const path = damage(copy, 'orders')
+    const args = ['replay', 'orders', '--data', copy, '--partition', '0']
+    const { status, stderr } = await run([...args, '--output', 'json'])
+    assert.equal(status, 1)
+    const { code, metadata } = JSON.parse(stderr.trimEnd().split('\n').at(-1) ?? '').error
+    assert.equal(code, 'CORRUPT_MESSAGE')
+    assert.equal(metadata.file, path)
+    const dir = out()
+    const summary = JSON.parse(await ok([...args, '--skip-corrupt', '--out', dir, '--output', 'json']))
+    const [gap] = summary.gaps.filter(({ cause }: { cause: string }) => cause === 'corrupt')
+    assert.equal(String(gap.startOffset), metadata.offset)
+    assert.ok(gap.missingCount > 0)
+    assert.equal(summary.recordCount + summary.missingCount, summary.partitions[0].endOffset)
+    assert.match(await ok([...args, '--skip-corrupt', '--out', out()]), /no record at \d+ of orders-0 .*corrupt/)
+  })
+
+  it('what was deleted since the plan ends it with what is left, or is reported', async () => {
+    const topic = 'trimmed'
+    await ok(['topic', 'create', topic, '--partitions', '1'])
+    await ok(['produce', topic, '--quiet'], 'one\ntwo\nthree\nfour\n')
+    const plan = folder.join('trimmed.json')
+    await ok(['replay', topic, '--dry-run', '--save-plan', plan])
+    await ok(['topic', 'delete-records', topic, '--partition', '0', '--before', '2', '--yes'])
+    await fails(['replay', '--plan', plan], 1, /OFFSET_OUT_OF_RANGE/)
+    const summary = JSON.parse(
+      await ok(['replay', '--plan', plan, '--skip-deleted', '--out', out(), '--output', 'json']),
+    )
+    assert.equal(summary.recordCount, 2)
+    const gaps = summary.gaps.map(({ cause, startOffset, endOffset }: ReplayGap) => [cause, startOffset, endOffset])
+    assert.deepEqual(gaps, [['deleted', 0, 2]])
+  })
+
+  it('Ctrl-C ends it in order, and a second process is kept out while it runs', async () => {
+    const dir = out()
+    const args = ['replay', 'orders', '--splits', '30', '--out', dir, '--rate-limit', '100kb']
+    const child = startCommand(args, { bootstrap: broker.address })
+    const closed = once(child, 'close')
+    let stderr = ''
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+    })
+    await waitUntil(() => doneSplits(dir) > 0 || child.exitCode !== null)
+    await fails([...args, '--resume'], 75, /OUTPUT_IN_USE: .* is being written by process \d+/)
+    child.kill('SIGINT')
+    assert.equal((await closed)[0], 130)
+    assert.match(stderr, /INTERRUPTED: stopped after [\d,]+ records\nhint: go on with the same command and --resume/)
+    assert.ok(!existsSync(join(dir, '_lock')))
+    await ok([...args.slice(0, -2), '--resume', '--quiet'])
+    assert.deepEqual(numbersIn([...filesOf(dir).values()].join('')), EVERY)
+  })
+
   it('bounds that hold nothing, or contradict each other, and topics that are not there', async () => {
     assert.equal(await ok(['replay', 'orders', '--from', 'latest', '--quiet']), '')
     assert.equal(await ok(['replay', 'orders', '--to', '@5', '--quiet']), '')
@@ -270,6 +326,18 @@ describe('stratalog replay', () => {
     await fails(['replay', '--plan', plan], 3, /UNKNOWN_TOPIC_ID/)
   })
 })
+
+/** Flips a byte in the records of the batch in the middle of a segment file. @returns the file. */
+function damage(dataDir: string, topic: string): string {
+  const dir = join(dataDir, 'topics', `${topic}-0`)
+  const path = join(dir, readdirSync(dir).find((name) => name.endsWith('.log')) ?? '')
+  const bytes = readFileSync(path)
+  const batches = [...iterateBatches(bytes, { partialTail: 'stop' })].filter(({ header }) => !header.control)
+  const { position, header } = batches[Math.floor(batches.length / 2)]!
+  bytes[position + header.sizeBytes - 5]! ^= 0xff
+  writeFileSync(path, bytes)
+  return path
+}
 
 /** Lines of the checkpoint behind the first. */
 function doneSplits(dir: string): number {
