@@ -48,7 +48,7 @@ function hasNoRoom(error: unknown): boolean {
 
 /** OFFSET_OUT_OF_RANGE that says what was asked and what exists. @param end exclusive. */
 export function outOfRange(name: PartitionName, offset: number, logStartOffset: number, end: number): StratalogError {
-  const reason = offset < logStartOffset ? 'it was removed by retention' : 'it does not exist yet'
+  const reason = offset < logStartOffset ? 'it was deleted, by retention or on request' : 'it does not exist yet'
   const text = `offset ${offset} of ${name.topic}-${name.partition} is out of range: ${reason}; there is ${logStartOffset} to ${end}`
   const metadata = { offset: String(offset), logStartOffset: String(logStartOffset), visibleEnd: String(end) }
   return new StratalogError('OFFSET_OUT_OF_RANGE', text, { ...name, metadata })

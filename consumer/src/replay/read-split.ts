@@ -11,7 +11,7 @@
  * Memory: what the source reads ahead (`prefetchBytes`) and the batch in hand.
  */
 import { isStratalogError, StratalogError } from '@stratalog/proto'
-import { type BatchHeader, CorruptMessageError, decodeBatchSync, iterateBatches } from '@stratalog/proto/records'
+import { type BatchHeader, CorruptMessageError, decodeBatchSync } from '@stratalog/proto/records'
 import { batchCorrupt, invalidField, logRewritten } from './errors.ts'
 import { GapLog } from './gap-log.ts'
 import type { ReplaySplit } from './manifest.ts'
@@ -114,7 +114,7 @@ export class SplitReader implements AsyncIterable<ReplayBatch> {
       this.#passOver('corrupt', chunk.nextOffset, chunk.corrupt.error.message)
       return
     }
-    for (const { position, header } of iterateBatches(chunk.bytes)) {
+    for (const { position, header } of chunk.batches) {
       if (header.lastOffset < stats.position) continue
       if (header.baseOffset >= endOffset) break
       // Batches follow one another without gaps in the log: what a broker leaves out is control batches.

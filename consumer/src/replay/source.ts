@@ -3,6 +3,7 @@
  * and nothing else.
  */
 import type { StratalogError, TopicPartition } from '@stratalog/proto'
+import type { BatchView } from '@stratalog/proto/records'
 import type { ReplayHost, ReplaySplit } from './manifest.ts'
 
 /** What it takes to open the same source elsewhere, such as in a worker thread or on another host. Plain JSON. */
@@ -71,13 +72,14 @@ export interface SourceCallOptions {
  * taker's: they are not used again.
  */
 export interface SourceChunk {
-  /** Whole batches; the first may begin before the offset asked for. May be empty. */
   readonly bytes: Buffer
+  /** Whole, sound batches in `bytes`, in order; the first may begin before the offset asked for. May be none. */
+  readonly batches: readonly BatchView[]
   /** Position behind them (exclusive), entries that were left out included. Never goes back. */
   readonly nextOffset: number
   /** Where the bytes come from, for errors: a path, and the position of the first byte in it. `null` for a cluster. */
   readonly file: { readonly path: string; readonly position: number } | null
-  /** Damage from `startOffset` to `nextOffset` that was passed over; `bytes` is empty then. */
+  /** Damage from `startOffset` to `nextOffset` that was passed over; there are no batches then. */
   readonly corrupt: { readonly startOffset: number; readonly error: StratalogError } | null
 }
 

@@ -78,31 +78,30 @@ function* soundChunks(
   place: Place,
   skipCorrupt: boolean,
 ): Generator<SourceChunk, void, undefined> {
-  const batches = batchesIn(split, bytes, place.position)
-  let soundFrom = 0
-  let soundEnd = place.position
-  for (const [index, { position, header }] of batches.entries()) {
+  const all = batchesIn(split, bytes, place.position)
+  const moveTo = (offset: number, batches: readonly BatchView[], corrupt: SourceChunk['corrupt']): SourceChunk => {
+    place.position = Math.max(place.position, offset)
+    return { bytes, batches, nextOffset: place.position, file: null, corrupt }
+  }
+  let sound: BatchView[] = []
+  for (const [index, batch] of all.entries()) {
+    const { position, header } = batch
     if (verifyBatchCrc(bytes, position, header.sizeBytes)) {
       place.lastEpoch = Math.max(place.lastEpoch, header.leaderEpoch)
-      soundEnd = header.lastOffset + 1
+      sound.push(batch)
       continue
     }
-    if (position > soundFrom) yield moveTo(place, soundEnd, bytes.subarray(soundFrom, position))
+    const last = sound.at(-1)
+    if (last !== undefined) yield moveTo(last.header.lastOffset + 1, sound, null)
+    sound = []
     const startOffset = place.position
     const error = batchCorrupt(split, startOffset, 'its CRC does not match', null)
     if (!skipCorrupt) throw error
     // What the damaged header says of its last offset cannot be trusted; what follows it can.
-    const damagedEnd = batches[index + 1]?.header.baseOffset ?? nextOffset
-    place.position = Math.min(Math.max(startOffset, damagedEnd), split.endOffset)
-    yield { bytes: Buffer.alloc(0), nextOffset: place.position, file: null, corrupt: { startOffset, error } }
-    soundFrom = position + header.sizeBytes
+    const damagedEnd = all[index + 1]?.header.baseOffset ?? nextOffset
+    yield moveTo(Math.min(damagedEnd, split.endOffset), [], { startOffset, error })
   }
-  yield moveTo(place, nextOffset, bytes.subarray(soundFrom))
-}
-
-function moveTo(place: Place, nextOffset: number, bytes: Buffer): SourceChunk {
-  place.position = Math.max(place.position, nextOffset)
-  return { bytes, nextOffset: place.position, file: null, corrupt: null }
+  yield moveTo(nextOffset, sound, null)
 }
 
 /** The batches; a message that is no sequence of batches is damage at the place where the reader stands. */

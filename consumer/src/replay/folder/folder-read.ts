@@ -108,7 +108,7 @@ async function* readSegment(
       : { position: 0, offset: segment.baseOffset }
   const chunkBytes = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, options.prefetchBytes / 2))
   // An epoch is no part of a record and lies outside of the CRC: where damage is passed over it costs no records.
-  const known = (offset: number): number | null => (options.skipCorrupt ? null : epochAt(state.checkpoint, offset))
+  const known = (offset: number): number | null => epochAt(state.checkpoint, offset)
   let leaderEpoch = leastEpoch
   while (place.offset < endOffset) {
     let damage: { readonly position: number; readonly offset: number; readonly reason: string } | null = null
@@ -125,11 +125,11 @@ async function* readSegment(
         damage = step
         break
       }
-      const { bytes, nextOffset, position } = step
+      const { bytes, batches, nextOffset, position } = step
       place = { position: position + bytes.length, offset: nextOffset }
       leaderEpoch = step.leaderEpoch
       if (nextOffset <= fromOffset) continue
-      yield { bytes, nextOffset, file: { path: segment.path, position }, corrupt: null, leaderEpoch }
+      yield { bytes, batches, nextOffset, file: { path: segment.path, position }, corrupt: null, leaderEpoch }
     }
     if (place.offset >= endOffset) return
     const at = damage ?? { ...place, reason: 'the file ends before it' }
@@ -141,6 +141,7 @@ async function* readSegment(
     if (!options.skipCorrupt) throw error
     const startOffset = Math.max(at.offset, fromOffset)
     const nextOffset = Math.min(place.offset, endOffset)
-    yield { bytes: Buffer.alloc(0), nextOffset, file: null, corrupt: { startOffset, error }, leaderEpoch }
+    const corrupt = { startOffset, error }
+    yield { bytes: Buffer.alloc(0), batches: [], nextOffset, file: null, corrupt, leaderEpoch }
   }
 }

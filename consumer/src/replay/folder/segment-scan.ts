@@ -5,7 +5,7 @@
  * The next chunk is read while the last one is worked on. Memory: two chunks, or two batches where those are larger.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { RECORD_BATCH_OVERHEAD_BYTES, verifyBatchCrc } from '@stratalog/proto/records'
+import { type BatchHeader, type BatchView, RECORD_BATCH_OVERHEAD_BYTES, verifyBatchCrc } from '@stratalog/proto/records'
 import { headerIn } from './header-walk.ts'
 
 /** What a scan gives out, in order. */
@@ -14,6 +14,7 @@ export type ScanStep =
   | {
       readonly kind: 'batches'
       readonly bytes: Buffer
+      readonly batches: readonly BatchView[]
       readonly position: number
       readonly nextOffset: number
       /** Of the last of them. */
@@ -55,18 +56,13 @@ export async function* scanSegment(file: FileHandle, options: ScanOptions): Asyn
     for (;;) {
       const { buffer, isFileEnd } = await reading
       const start = place.position
-      const { wholeBytes, neededBytes, fault } = takeBatches(buffer, isFileEnd, place, options)
+      const { batches, wholeBytes, neededBytes, fault } = takeBatches(buffer, isFileEnd, place, options)
       const isOver = fault !== null || neededBytes === 0 || (place.expectedOffset ?? 0) >= endOffset
       if (!isOver) reading = readAt(file, place.position, Math.max(chunkBytes, neededBytes))
       if (wholeBytes > 0) {
         const bytes = buffer.subarray(0, wholeBytes)
-        yield {
-          kind: 'batches',
-          bytes,
-          position: start,
-          nextOffset: place.expectedOffset!,
-          leaderEpoch: place.leastEpoch,
-        }
+        const { leastEpoch: leaderEpoch, expectedOffset } = place
+        yield { kind: 'batches', bytes, batches, position: start, nextOffset: expectedOffset!, leaderEpoch }
       }
       if (fault !== null) {
         const offset = place.expectedOffset ?? 0
@@ -79,56 +75,59 @@ export async function* scanSegment(file: FileHandle, options: ScanOptions): Asyn
   }
 }
 
-/** Why the whole batch in the buffer cannot be the one expected, or null; the epoch lies outside of the CRC. */
-export function batchFault(
-  buffer: Buffer,
-  at: number,
-  expectedOffset: number | null,
-  leastEpoch: number,
-  epochAt: (offset: number) => number | null,
-): string | null {
-  const header = headerIn(buffer, at)
-  if (header === null) return 'there is no batch header'
-  const { baseOffset, leaderEpoch, sizeBytes } = header
-  if (expectedOffset !== null && baseOffset !== expectedOffset) {
-    return `its base offset is ${baseOffset}, not ${expectedOffset}`
-  }
-  const known = epochAt(baseOffset)
-  if (known !== null && leaderEpoch !== known) return `its leader epoch is ${leaderEpoch}, not ${known}`
-  if (leaderEpoch < leastEpoch) return `its leader epoch is ${leaderEpoch}, after ${leastEpoch}`
-  return verifyBatchCrc(buffer, at, sizeBytes) ? null : 'its CRC does not match'
+/** What was found in a buffer. `neededBytes` is 0 at the file's end, and where the wanted batches end. */
+interface Taken {
+  readonly batches: readonly BatchView[]
+  readonly wholeBytes: number
+  readonly neededBytes: number
+  readonly fault: string | null
 }
 
-/** Moves `place` over the sound batches at the buffer's beginning. `neededBytes` is 0 at the file's end. */
-function takeBatches(
-  buffer: Buffer,
-  isFileEnd: boolean,
-  place: Place,
-  { endOffset, leastEpoch, epochAt }: ScanOptions,
-): { readonly wholeBytes: number; readonly neededBytes: number; readonly fault: string | null } {
+/** Moves `place` over the sound batches at the buffer's beginning. */
+function takeBatches(buffer: Buffer, isFileEnd: boolean, place: Place, options: ScanOptions): Taken {
+  const batches: BatchView[] = []
   let at = 0
-  const stop = (neededBytes: number, fault: string | null = null) => ({ wholeBytes: at, neededBytes, fault })
-  while (place.expectedOffset === null || place.expectedOffset < endOffset) {
+  const stop = (neededBytes: number, fault: string | null = null): Taken => ({
+    batches,
+    wholeBytes: at,
+    neededBytes,
+    fault,
+  })
+  while (place.expectedOffset === null || place.expectedOffset < options.endOffset) {
     const restBytes = buffer.length - at
     if (restBytes === 0 && isFileEnd) return stop(0)
     if (restBytes < RECORD_BATCH_OVERHEAD_BYTES) {
       return isFileEnd ? stop(0, `the file ends after ${restBytes} bytes of it`) : stop(RECORD_BATCH_OVERHEAD_BYTES)
     }
     const header = headerIn(buffer, at)
-    if (header !== null && header.sizeBytes > restBytes) {
-      if (isFileEnd) return stop(0, `the file ends after ${restBytes} of its ${header.sizeBytes} bytes`)
-      // Before memory is taken for what it claims.
-      const isExpected = place.expectedOffset === null || header.baseOffset === place.expectedOffset
-      return isExpected ? stop(header.sizeBytes) : stop(0, `its base offset is ${header.baseOffset}`)
+    if (header === null) return stop(0, 'there is no batch header')
+    // Before its size is believed, and memory is taken for it.
+    const fault = placeFault(header, place, options)
+    if (fault !== null) return stop(0, fault)
+    const { sizeBytes } = header
+    if (sizeBytes > restBytes) {
+      return isFileEnd ? stop(0, `the file ends after ${restBytes} of its ${sizeBytes} bytes`) : stop(sizeBytes)
     }
-    const fault = batchFault(buffer, at, place.expectedOffset, leastEpoch === null ? 0 : place.leastEpoch, epochAt)
-    if (header === null || fault !== null) return stop(0, fault)
-    at += header.sizeBytes
-    place.position += header.sizeBytes
+    if (!verifyBatchCrc(buffer, at, sizeBytes)) return stop(0, 'its CRC does not match')
+    batches.push({ position: at, header })
+    at += sizeBytes
+    place.position += sizeBytes
     place.expectedOffset = header.lastOffset + 1
     place.leastEpoch = header.leaderEpoch
   }
   return stop(0)
+}
+
+/** Why a batch with this header cannot be the next one, or null. Offset and epoch lie outside of the CRC. */
+function placeFault({ baseOffset, leaderEpoch }: BatchHeader, place: Place, options: ScanOptions): string | null {
+  const { expectedOffset, leastEpoch } = place
+  if (expectedOffset !== null && baseOffset !== expectedOffset) {
+    return `its base offset is ${baseOffset}, not ${expectedOffset}`
+  }
+  if (options.leastEpoch === null) return null
+  const known = options.epochAt(baseOffset)
+  if (known !== null && leaderEpoch !== known) return `its leader epoch is ${leaderEpoch}, not ${known}`
+  return leaderEpoch < leastEpoch ? `its leader epoch is ${leaderEpoch}, after ${leastEpoch}` : null
 }
 
 /** A fresh buffer each time: what is read is given away. */

@@ -6,7 +6,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type CommittedOffsets, encodeCommittedOffsets, encodeCommittedOffsetsLine } from '@stratalog/proto'
-import { type CompressionName, compressSync, crc32c, encodeLeaderChange, stampBatch } from '@stratalog/proto/records'
+import {
+  type CompressionName,
+  compressSync,
+  crc32c,
+  encodeLeaderChange,
+  stampAppendTime,
+  stampBatch,
+} from '@stratalog/proto/records'
 
 const HEADER_BYTES = 61
 
@@ -29,6 +36,8 @@ export interface BatchPlan {
   /** Offsets that it covers. */
   readonly spanCount: number
   readonly codec?: CompressionName
+  /** The leader's timestamp for all of them. */
+  readonly appendTime?: number
 }
 
 /** A written batch. */
@@ -102,9 +111,12 @@ export class LogFolder implements AsyncDisposable {
 
   append(plan: BatchPlan): void {
     const base = this.endOffset
-    this.#write(encodeBatch(plan), plan.spanCount, false)
+    const { spanCount, appendTime } = plan
+    const batch = encodeBatch(plan)
+    if (appendTime !== undefined) stampAppendTime(batch, 0, appendTime)
+    this.#write(batch, spanCount, false)
     for (const { delta, timestamp, value, key = null } of plan.records) {
-      this.records.push({ offset: base + delta, timestamp, key, value })
+      this.records.push({ offset: base + delta, timestamp: appendTime ?? timestamp, key, value })
     }
   }
 
