@@ -1,5 +1,5 @@
 /** A source of batches in memory for tests of the engine, and splits of it. */
-import { RecordBatchBuilder, type RecordInput, stampBatch } from '@stratalog/proto/records'
+import { iterateBatches, RecordBatchBuilder, type RecordInput, stampBatch } from '@stratalog/proto/records'
 import { type ReplaySplit, splitId } from '../manifest.ts'
 import type { ReplaySource, SourceChunk, SourceReadOptions } from '../source.ts'
 
@@ -42,7 +42,7 @@ export function memorySource(
       if (endOffset <= fromOffset) continue
       await Promise.resolve()
       signal?.throwIfAborted()
-      yield { bytes, nextOffset: endOffset, file: null, corrupt: null }
+      yield { bytes, batches: [...iterateBatches(bytes)], nextOffset: endOffset, file: null, corrupt: null }
       if (endOffset >= split.endOffset) return
     }
   }
