@@ -4,6 +4,7 @@ import { compactionCommand } from './compaction/compaction-command.ts'
 import { groupsCommand } from './groups/groups-command.ts'
 import { idleCommand } from './idle/idle-command.ts'
 import { latencyCommand } from './latency/latency-command.ts'
+import { replayCommand } from './replay/replay-command.ts'
 import { replicatedCommand } from './replicated/replicated-command.ts'
 import { restartCommand } from './restart/restart-command.ts'
 import { spineCommand } from './spine-command.ts'
@@ -17,4 +18,5 @@ await new Command('bench')
   .addCommand(groupsCommand())
   .addCommand(restartCommand())
   .addCommand(compactionCommand())
+  .addCommand(replayCommand())
   .parseAsync()

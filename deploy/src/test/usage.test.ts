@@ -14,7 +14,18 @@ test('help names every command and exit status', async () => {
   const { status, stdout, stderr } = await runCommand(['--help'])
   assert.equal(status, 0)
   assert.equal(stderr, '')
-  for (const word of ['broker', 'dev', 'topic', 'produce', 'consume', 'group', 'cluster', 'segment', 'Exit status:']) {
+  for (const word of [
+    'broker',
+    'dev',
+    'topic',
+    'produce',
+    'consume',
+    'replay',
+    'group',
+    'cluster',
+    'segment',
+    'Exit status:',
+  ]) {
     assert.match(String(stdout), new RegExp(word))
   }
 })
@@ -46,6 +57,21 @@ test('wrong usage has status 2 and says what would be right', async () => {
     [['consume', 'x', '--group', 'g', '--partition', '1'], /--partition and --group contradict each other/],
     [['consume', 'x', '--group', 'g', '--until', 'latest'], /--until and --group contradict each other/],
     [['consume', 'x', '--group', 'g', '--from', '5'], /--from with an offset and --group contradict each other/],
+    [['replay'], /no topic is named/],
+    [['replay', 'x', '--from', 'yesterday'], /--from "yesterday" is not a position/],
+    [['replay', 'x', 'x'], /a topic is named twice/],
+    [['replay', 'x', '--splits', '2', '--split-size', '1m'], /--splits and --split-size contradict each other/],
+    [['replay', 'x', '--split-size', 'big'], /must be a number of bytes/],
+    [['replay', 'x', '--format', 'parquet'], /parquet cannot go to standard output/],
+    [['replay', 'x', '--format', 'avro'], /ndjson, csv, parquet, arrow/],
+    [['replay', 'x', '--resume'], /--resume needs a folder/],
+    [['replay', 'x', '--out', 'a', '--into', 'b'], /--out and --into contradict each other/],
+    [['replay', 'x', '--into', 'b', '--resume'], /--resume with --into needs --checkpoint/],
+    [['replay', 'x', '--partitions', '3'], /--partitions is for --into/],
+    [['replay', 'x', '--data', 'd', '--read-from', 'any'], /--read-from is for clusters/],
+    [['replay', 'x', '--unsafe-to-log-end'], /--unsafe-to-log-end is for folders/],
+    [['replay', 'x', '--after', 'noon'], /--after "@noon" is not a position/],
+    [['replay', 'x', '--fields', 'a:int64', '--columns', 'raw'], /--fields are for JSON values/],
     [['group', 'list', '--state', 'asleep'], /one of empty, assigning, reconciling, stable/],
     [['group', 'describ', 'g'], /unknown command 'describ' \(Did you mean describe\?\)/],
     [['group', 'lag', 'g', '--max-time', '5'], /must be a duration/],

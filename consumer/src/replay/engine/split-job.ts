@@ -47,7 +47,7 @@ async function copyRecords(job: SplitJob, gaps: ReplayGap[]): Promise<SplitCount
   const { source, split, output, read, limiter, signal, onProgress } = job
   const reader = readSplit(source, split, { ...read, signal, onGap: (gap) => gaps.push(gap) })
   const counts = (): SplitCounts => ({
-    recordCount: output.recordCount,
+    recordCount: output.recordCount ?? reader.stats.recordCount,
     filteredCount: reader.stats.filteredCount,
     rejectedCount: output.rejectedCount,
     missingCount: reader.stats.missingCount,
@@ -55,8 +55,11 @@ async function copyRecords(job: SplitJob, gaps: ReplayGap[]): Promise<SplitCount
   })
   let toldAtMs = performance.now()
   for await (const batch of reader) {
+    const { recordCount } = reader.stats
     const waiting = output.take(batch)
     if (waiting !== null) await waiting
+    // A batch is counted when it is walked to its end, which a module of the application's may leave out.
+    if (output.recordCount === null && reader.stats.recordCount === recordCount) batch.forEach(() => {})
     if (limiter !== null) await limiter.pace(batch.sizeBytes, signal)
     throwIfAborted(signal)
     if (performance.now() - toldAtMs < PROGRESS_INTERVAL_MS) continue

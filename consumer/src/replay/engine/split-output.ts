@@ -25,8 +25,9 @@ export interface FinishedOutput {
 
 /** See the file's header. */
 export interface SplitOutput {
-  /** Records taken, and records that did not fit. */
-  readonly recordCount: number
+  /** Records taken; null = as many as were handed out. */
+  readonly recordCount: number | null
+  /** Records that did not fit. */
   readonly rejectedCount: number
   /** Takes the records of a batch. A promise where more must not be given yet. Errors: OUTPUT_FAILED. */
   take(batch: ReplayBatch): Promise<void> | null
@@ -134,15 +135,15 @@ export interface SplitHandler {
 /** The application's module, in the worker. */
 export class ModuleOutput implements SplitOutput {
   readonly #handler: SplitHandler
-  recordCount = 0
+  readonly recordCount = null
   readonly rejectedCount = 0
 
   constructor(handler: SplitHandler) {
     this.#handler = handler
   }
 
-  take(batch: ReplayBatch): Promise<void> {
-    return this.#take(batch)
+  async take(batch: ReplayBatch): Promise<void> {
+    await this.#handler.batch(batch)
   }
 
   async finish(): Promise<FinishedOutput> {
@@ -152,16 +153,6 @@ export class ModuleOutput implements SplitOutput {
 
   discard(): void {
     this.#handler.discard?.()
-  }
-
-  async #take(batch: ReplayBatch): Promise<void> {
-    // Counted here: the application may walk a batch in part, or not at all.
-    let recordCount = 0
-    batch.forEach(() => {
-      recordCount++
-    })
-    await this.#handler.batch(batch)
-    this.recordCount += recordCount
   }
 }
 
