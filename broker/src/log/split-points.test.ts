@@ -139,3 +139,13 @@ test('an index that the log contradicts makes larger pieces, and never wrong one
   const splits = await log.splits(0, log.logEndOffset, 500)
   assertCovers(splits, 0, log.logEndOffset, batches)
 })
+
+test('a range of a few batches, which have no index entries, is not taken for empty', async () => {
+  const { log, batches } = await filledLog(4, { indexIntervalBytes: 1 << 20 })
+  const end = batches[3]!.baseOffset
+  const [piece, ...others] = await log.splits(0, end, 0)
+  assert.deepEqual(others, [])
+  assert.ok(piece!.sizeBytes >= sizeBetween(batches, 0, end), `${piece!.sizeBytes} bytes`)
+  assert.ok(piece!.sizeBytes <= sizeBetween(batches, 0, log.logEndOffset))
+  await log.close()
+})

@@ -82,7 +82,10 @@ async function positionIn(segment: Segment, offset: Offset): Promise<number> {
 async function endPosition(segments: readonly Segment[], end: Offset): Promise<number> {
   const last = segments.at(-1)!
   const before = segments.slice(0, -1).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  return before + (end >= last.endOffset ? last.sizeBytes : await positionIn(last, end))
+  if (end >= last.endOffset) return before + last.sizeBytes
+  // What lies behind the last index entry counts in full: a log of a few large batches has none, and is not empty.
+  const next = await last.offsetIndex.fromPosition((await positionIn(last, end)) + 1)
+  return before + Math.min(last.sizeBytes, next?.position ?? last.sizeBytes)
 }
 
 /**
