@@ -1,8 +1,8 @@
 /** `pnpm bench spine`, the scenario that runs when none is named. */
 import { Command } from 'commander'
-import { type OutputFlags, positive, positives, profileFlags, progress, withOutputFlags } from './flags.ts'
+import { type OutputFlags, positive, positives, withOutputFlags } from './flags.ts'
+import { measure } from './measure.ts'
 import { renderSpine } from './report.ts'
-import { writeRun } from './run-file.ts'
 import { runSpine } from './spine.ts'
 
 const MEBIBYTE = 1024 * 1024
@@ -28,10 +28,13 @@ export function spineCommand(): Command {
       rounds: flags.rounds,
       partitionCount: flags.partitions,
       valueSizes: flags.sizes,
-      nodeFlags: profileFlags(flags),
     }
-    const rounds = await runSpine({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'spine', durabilityClass: 'D2', settings, rounds })
-    console.log(`${renderSpine(rounds)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'spine',
+      durabilityClass: 'D2',
+      settings,
+      run: runSpine,
+      render: renderSpine,
+    })
   })
 }

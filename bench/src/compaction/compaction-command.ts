@@ -1,15 +1,7 @@
 /** `pnpm bench compaction`. */
 import { Command } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runCompaction } from './compaction.ts'
 import { renderCompaction } from './compaction-table.ts'
 
@@ -43,10 +35,14 @@ export function compactionCommand(): Command {
       killCount: flags.kills,
       brokerSettings: flags.set,
       topicConfigs: flags.config,
-      nodeFlags: profileFlags(flags),
     }
-    const run = await runCompaction({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'compaction', durabilityClass: 'D4', settings, rounds: run })
-    console.log(`${renderCompaction(run)}\nFigures: ${path}`)
+    await measure(flags, {
+      scenario: 'compaction',
+      durabilityClass: 'D4',
+      settings,
+      run: runCompaction,
+      render: renderCompaction,
+      figures: 'Figures',
+    })
   })
 }

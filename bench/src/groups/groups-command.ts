@@ -1,15 +1,7 @@
 /** `pnpm bench groups`. */
 import { Command } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runGroups } from './groups.ts'
 import { renderGroups } from './groups-table.ts'
 
@@ -43,10 +35,14 @@ export function groupsCommand(): Command {
       measuredSeconds: flags.seconds,
       committerCount: flags.committers,
       brokerSettings: flags.set,
-      nodeFlags: profileFlags(flags),
     }
-    const result = await runGroups({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'groups', durabilityClass: 'D4', settings, rounds: [result] })
-    console.log(`${renderGroups(result)}\nAll figures: ${path}`)
+    await measure(flags, {
+      scenario: 'groups',
+      durabilityClass: 'D4',
+      settings,
+      run: async (options) => [await runGroups(options)] as const,
+      render: ([result]) => renderGroups(result),
+      figures: 'All figures',
+    })
   })
 }

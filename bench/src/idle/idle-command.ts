@@ -1,16 +1,7 @@
 /** `pnpm bench idle`. */
 import { Command } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  positives,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, positives, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runIdle } from './idle.ts'
 import { renderIdle } from './idle-table.ts'
 
@@ -38,10 +29,13 @@ export function idleCommand(): Command {
       brokerSettings: flags.set,
       settleSeconds: flags.settle,
       measuredSeconds: flags.seconds,
-      nodeFlags: profileFlags(flags),
     }
-    const rounds = await runIdle({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'idle', durabilityClass: null, settings, rounds })
-    console.log(`${renderIdle(rounds)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'idle',
+      durabilityClass: null,
+      settings,
+      run: runIdle,
+      render: renderIdle,
+    })
   })
 }

@@ -1,17 +1,8 @@
 /** `pnpm bench latency`. */
 import { Command, InvalidArgumentError } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  positives,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
+import { type OutputFlags, positive, positives, type Settings, setting, withOutputFlags } from '../flags.ts'
 import { STAMPED_VALUE_BYTES_MIN } from '../load/payload.ts'
-import { writeRun } from '../run-file.ts'
+import { measure } from '../measure.ts'
 import { runLatency } from './latency.ts'
 import { renderLatency } from './latency-table.ts'
 
@@ -56,11 +47,14 @@ export function latencyCommand(): Command {
       maxRateBytes: flags.mib * MEBIBYTE,
       warmUpSeconds: flags.warmUp,
       measuredSeconds: flags.seconds,
-      nodeFlags: profileFlags(flags),
     }
-    const rounds = await runLatency({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'latency', durabilityClass: 'D4', settings, rounds })
-    console.log(`${renderLatency(rounds)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'latency',
+      durabilityClass: 'D4',
+      settings,
+      run: runLatency,
+      render: renderLatency,
+    })
   })
 }
 

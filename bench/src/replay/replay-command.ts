@@ -1,17 +1,8 @@
 /** `pnpm bench replay`. */
 import type { FileFormat } from '@stratalog/consumer'
 import { Command, InvalidArgumentError } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  positives,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, positives, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runReplayBench } from './replay-bench.ts'
 import { renderReplay } from './replay-table.ts'
 
@@ -56,11 +47,14 @@ export function replayCommand(): Command {
       liveRatePerSecond: flags.live ? flags.liveRate : 0,
       liveSeconds: flags.liveSeconds,
       brokerSettings: flags.set,
-      nodeFlags: profileFlags(flags),
     }
-    const run = await runReplayBench({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'replay', durabilityClass: null, settings, rounds: run })
-    console.log(`${renderReplay(run)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'replay',
+      durabilityClass: null,
+      settings,
+      run: runReplayBench,
+      render: renderReplay,
+    })
   })
 }
 

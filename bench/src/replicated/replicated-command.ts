@@ -1,16 +1,7 @@
 /** `pnpm bench replicated`. */
 import { Command } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  positives,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, positives, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runReplicated } from './replicated.ts'
 import { renderReplicated } from './replicated-table.ts'
 
@@ -43,10 +34,13 @@ export function replicatedCommand(): Command {
       valueSizes: flags.sizes,
       brokerCount: flags.brokers,
       brokerSettings: flags.set,
-      nodeFlags: profileFlags(flags),
     }
-    const rounds = await runReplicated({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'replicated', durabilityClass: 'D4', settings, rounds })
-    console.log(`${renderReplicated(rounds)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'replicated',
+      durabilityClass: 'D4',
+      settings,
+      run: runReplicated,
+      render: renderReplicated,
+    })
   })
 }

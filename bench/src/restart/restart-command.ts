@@ -1,15 +1,7 @@
 /** `pnpm bench restart`. */
 import { Command } from 'commander'
-import {
-  type OutputFlags,
-  positive,
-  profileFlags,
-  progress,
-  type Settings,
-  setting,
-  withOutputFlags,
-} from '../flags.ts'
-import { writeRun } from '../run-file.ts'
+import { type OutputFlags, positive, type Settings, setting, withOutputFlags } from '../flags.ts'
+import { measure } from '../measure.ts'
 import { runRestart } from './restart.ts'
 import { renderRestart } from './restart-table.ts'
 
@@ -42,10 +34,13 @@ export function restartCommand(): Command {
       brokerSettings: flags.set,
       dataBytes: flags.mib * MEBIBYTE,
       tailBytes: flags.tailMib * MEBIBYTE,
-      nodeFlags: profileFlags(flags),
     }
-    const run = await runRestart({ ...settings, outDirectory: flags.out, onProgress: progress })
-    const path = await writeRun(flags.out, { scenario: 'restart', durabilityClass: 'D4', settings, rounds: run })
-    console.log(`${renderRestart(run)}\nFigures of every run: ${path}`)
+    await measure(flags, {
+      scenario: 'restart',
+      durabilityClass: 'D4',
+      settings,
+      run: runRestart,
+      render: renderRestart,
+    })
   })
 }
